@@ -30,7 +30,7 @@ fn binaries() -> &'static Path {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let mut build = Command::new(cargo);
             build.args(["build", "--quiet", "--package", "hub-bin", "--package", "hub-daemons", "--bins"]);
-            build.args(["--features", "hub-bin/amqprs"]).current_dir(root());
+            build.args(["--features", "hub-bin/amqprs,hub-bin/input-schema"]).current_dir(root());
             if let Some(profile) = ["release", "dist"].into_iter().find(|profile| directory.ends_with(profile)) {
                 build.args(["--profile", profile]);
             }

@@ -38,8 +38,16 @@ impl JobFile {
     /// # Errors
     /// If it cannot be read, is not text, or is not YAML although it is meant as such.
     pub(super) fn read(path: &Path, output: &Output) -> Result<Self, Failure> {
-        Self::open(path, output)?
-            .map_err(|NotAJob { source, problems }| problems::invalid(path, "job", &source, problems.iter()))
+        Self::read_as("job", path, output)
+    }
+
+    /// The same for a file that is to be a `what`.
+    ///
+    /// # Errors
+    /// Those of [`JobFile::read`].
+    pub(super) fn read_as(what: &'static str, path: &Path, output: &Output) -> Result<Self, Failure> {
+        let read = Self::open_as(what, path, output)?;
+        read.map_err(|NotAJob { source, problems }| problems::invalid(path, what, &source, problems.iter()))
     }
 
     /// Reads a file, or standard input. Within the result: what is wrong with the text.
@@ -47,7 +55,11 @@ impl JobFile {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn open(path: &Path, output: &Output) -> Result<Result<Self, NotAJob>, Failure> {
-        let source = match String::from_utf8(input::read(path, "the job", output)?) {
+        Self::open_as("job", path, output)
+    }
+
+    fn open_as(what: &'static str, path: &Path, output: &Output) -> Result<Result<Self, NotAJob>, Failure> {
+        let source = match String::from_utf8(input::read(path, &format!("the {what}"), output)?) {
             Ok(source) => source,
             Err(error) => {
                 let problems = Job::parse_bytes(error.as_bytes(), &Limits::default()).err();
@@ -63,7 +75,7 @@ impl JobFile {
             Ok(converted) => converted,
             Err(problem) => return Ok(Err(NotAJob { source, problems: vec![problem] })),
         };
-        Ok(Ok(Self { path: path.to_owned(), what: "job", source, converted }))
+        Ok(Ok(Self { path: path.to_owned(), what, source, converted }))
     }
 
     /// The same file, which is to be a schedule.

@@ -46,7 +46,7 @@ pub(super) enum ScheduleCommand {
         #[command(flatten)]
         remark: RemarkArgs,
     },
-    /// Start a job of a schedule now, whatever its times, its overlap and its pause
+    /// Start a job of a schedule now, regardless of its times, its overlap and its pause
     Trigger {
         /// Name of the schedule
         name: String,

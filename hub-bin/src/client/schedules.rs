@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hub_core::job::{Limits, Problem, Problems};
+use hub_core::definition::Library;
+use hub_core::job::{Job, Limits, Problem};
 use hub_core::schedule::Schedule;
 use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::arguments::Args;
 use super::definitions::find_files;
-use super::job_file::JobFile;
+use super::job_file::{JobFile, without_definitions};
 use super::output::Output;
 use super::remark_args::or_user;
 use super::schedule_args::ScheduleCommand;
@@ -67,7 +68,7 @@ pub(super) async fn run(command: ScheduleCommand, args: &Args, output: &Output) 
             }
         }
         ScheduleCommand::Next { file, from, limit } => {
-            let file = JobFile::read(&file, output)?.of_schedule();
+            let file = JobFile::read_as("schedule", &file, output)?;
             let from = from.unwrap_or_else(hub_engine::clock::wall);
             let schedule = parse(&file, from).map_err(|problems| file.invalid(problems.iter()))?;
             let times = upcoming(&schedule, from, limit);
@@ -107,16 +108,22 @@ fn read_all(paths: &[PathBuf], output: &Output) -> Result<Vec<ScheduleFile>, Fai
 }
 
 fn read_one(path: &Path, output: &Output) -> Result<ScheduleFile, Failure> {
-    let file = JobFile::read(path, output)?.of_schedule();
+    let file = JobFile::read_as("schedule", path, output)?;
     let schedule = parse(&file, hub_engine::clock::wall()).map_err(|problems| file.invalid(problems.iter()))?;
     let name = Arc::clone(schedule.name());
     Ok(ScheduleFile { file, name })
 }
 
-/// Parses a schedule, as if it were created at this time. Its job is left to the dispatcher.
-pub(super) fn parse(file: &JobFile, created_at: Timestamp) -> Result<Schedule, Problems> {
-    let limits = Limits { max_bytes: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
-    Schedule::parse(file.json(), &limits, created_at)
+/// Parses a schedule, as if it were created at this time, and the job in it. Which definitions there are is left to the dispatcher.
+fn parse(file: &JobFile, created_at: Timestamp) -> Result<Schedule, Vec<Problem>> {
+    let limits =
+        Limits { max_bytes: usize::MAX, max_tasks: usize::MAX, max_depth: Limits::MAX_DEPTH, ..Limits::default() };
+    let schedule = Schedule::parse(file.json(), &limits, created_at).map_err(Vec::from_iter)?;
+    let text = schedule.run_text();
+    match without_definitions(|library: &Library| Job::parse_with(text, &limits, library)) {
+        Ok(_) => Ok(schedule),
+        Err(problems) => Err(problems.into_iter().map(|problem| schedule.problem_of_job(problem)).collect()),
+    }
 }
 
 /// Whether a text is meant as a schedule: it has times, and no tasks.
@@ -139,7 +146,7 @@ pub(super) fn validate(file: &JobFile, output: &Output) -> Result<Exit, Failure>
             }
             let shown: String = times.iter().map(|time| format!("\n  {}", time.local)).collect();
             let line = format!(
-                "{} is a valid schedule; its job is checked when it is applied; the next times:{shown}",
+                "{} is a valid schedule; whether its definition is there is checked when it is applied; the next times:{shown}",
                 schedule.name()
             );
             output.checked(&answer, &line)?;
@@ -155,8 +162,7 @@ pub(super) fn validate(file: &JobFile, output: &Output) -> Result<Exit, Failure>
 }
 
 fn upcoming(schedule: &Schedule, from: Timestamp, limit: u32) -> Vec<UpcomingRun> {
-    let times = std::iter::successors(schedule.next_after(from), |at| schedule.next_after(*at));
-    times.take(limit as usize).map(|at| UpcomingRun { at, local: schedule.local(at) }).collect()
+    schedule.times_after(from).take(limit as usize).map(|at| UpcomingRun { at, local: schedule.local(at) }).collect()
 }
 
 /// Applies the files when the dispatcher has found no problem in any of them.
@@ -196,7 +202,8 @@ async fn apply(
     let count = |change| sets.iter().filter(|set| set.change == change).count();
     let (created, changed) = (count(SetChange::Created), count(SetChange::Changed));
     let would = if dry_run { " (nothing was changed)" } else { "" };
-    let line = format!("{} schedules: {created} new, {changed} changed{would}", sets.len());
+    let plural = if sets.len() == 1 { "" } else { "s" };
+    let line = format!("{} schedule{plural}: {created} new, {changed} changed{would}", sets.len());
     output.checked(&serde_json::to_value(&sets).unwrap_or_default(), &line)?;
     Ok(Exit::Success)
 }

@@ -106,7 +106,7 @@ pub enum Change {
         /// The schedule, in place of the one with its name.
         kept: Arc<KeptSchedule>,
     },
-    /// A schedule has come further, or was paused or resumed.
+    /// The state of a schedule has changed.
     ScheduleChanged {
         /// Its name.
         name: Arc<str>,

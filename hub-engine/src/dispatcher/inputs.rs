@@ -12,7 +12,7 @@ use hub_core::machine::{
     Cancel, Choice, LiveScheduleView, LiveView, Remark, Repair, RetriedJob, ScheduleChange, Signal, Signalled, Stats,
     Update, WorkerReport,
 };
-use hub_core::schedule::{KeptSchedule, Run};
+use hub_core::schedule::{KeptSchedule, Preparation};
 use hub_core::state::{JobSnapshot, JobSummary};
 use hub_core::{JobId, JobStatus, Json, TaskId};
 use hub_transport::supervisor::DeliveryRef;
@@ -162,7 +162,7 @@ pub(super) struct RetryOrder {
 #[derive(Debug)]
 pub(super) struct PreparedRun {
     /// The schedule and the time.
-    pub(super) run: Run,
+    pub(super) preparation: Preparation,
     /// The labels that the job inherits.
     pub(super) labels: Option<Arc<Labels>>,
     /// The job with the permit under which it was parsed, or why it cannot be submitted.
@@ -174,8 +174,10 @@ pub(super) struct PreparedRun {
 pub(super) enum ScheduleAsk {
     /// The schedule with this name.
     View(Arc<str>, oneshot::Sender<Option<LiveScheduleView>>),
-    /// Schedules with names after this one, at most this number; and the number of all.
-    List(Option<String>, usize, oneshot::Sender<(Vec<LiveScheduleView>, usize)>),
+    /// Schedules with names after this one, at most this number.
+    List(Option<String>, usize, oneshot::Sender<Vec<LiveScheduleView>>),
+    /// The number of schedules, and the size of their texts in bytes.
+    Size(oneshot::Sender<(usize, u64)>),
     /// Keep a schedule. Answered after the commit.
     Set(Arc<KeptSchedule>, oneshot::Sender<ScheduleChange>),
     /// Change a schedule. `false`: there is no such schedule. Answered after the commit.

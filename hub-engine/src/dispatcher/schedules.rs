@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hub_core::Timestamp;
 use hub_core::job::{Limits, Problem, ProblemCode, Problems};
-use hub_core::machine::{LiveScheduleView, Remark, ScheduleChange};
-use hub_core::schedule::{KeptSchedule, Schedule, ScheduledStart};
+use hub_core::machine::{LiveScheduleView, Remark};
+use hub_core::schedule::{KeptSchedule, Preparation, Schedule, ScheduledStart};
 use hub_core::{JobId, Json};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ use crate::operations::{
 const MAXIMUM_BYTES: usize = 1024 * 1024;
 /// Maximum number of schedules.
 const MAXIMUM_SCHEDULES: usize = 100_000;
+/// Maximum size of the texts of all schedules in bytes. A job in a schedule counts twice.
+const MAXIMUM_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
 /// Maximum length of who changes a schedule, in bytes.
 const MAXIMUM_BY: usize = 256;
 
@@ -80,20 +82,30 @@ impl LocalHub {
         }
         if !dry_run && change != SetChange::Unchanged {
             let uid = before.map_or_else(|| self.new_uid(&name, now), |before| before.uid);
+            let is_new = change == SetChange::Created;
+            self.check_room(&schedule, is_new).await?;
             let schedule = Arc::new(schedule);
             let kept = Arc::new(KeptSchedule { uid, created_at, changed_at: now, by: by.map(Into::into), schedule });
-            self.keep_schedule(kept).await?;
+            self.ask_schedule(|answer| ScheduleAsk::Set(kept, answer)).await?;
         }
         Ok(ScheduleSet { name, change, upcoming, warnings })
     }
 
-    async fn keep_schedule(&self, kept: Arc<KeptSchedule>) -> Result<ScheduleChange, RequestError> {
-        let (_, count) = self.ask_schedule(|answer| ScheduleAsk::List(None, 0, answer)).await?;
-        if count >= MAXIMUM_SCHEDULES && self.find_schedule(kept.schedule.name()).await?.is_none() {
-            let message = format!("there are {MAXIMUM_SCHEDULES} schedules, and more are not allowed: remove some");
-            return Err(RequestError::new(RequestErrorKind::TooMany, message));
-        }
-        self.ask_schedule(|answer| ScheduleAsk::Set(kept, answer)).await
+    /// Refuses a schedule if there are too many, or their texts are too large together.
+    async fn check_room(&self, schedule: &Schedule, is_new: bool) -> Result<(), RequestError> {
+        let (count, bytes) = self.ask_schedule(ScheduleAsk::Size).await?;
+        let own = (schedule.source().len() + schedule.run_text().len()) as u64;
+        let message = if is_new && count >= MAXIMUM_SCHEDULES {
+            format!("there are {MAXIMUM_SCHEDULES} schedules, and more are not allowed: remove some")
+        } else if bytes + own > MAXIMUM_TOTAL_BYTES {
+            let limit = MAXIMUM_TOTAL_BYTES;
+            format!(
+                "the schedules would have more than {limit} bytes together: let them start definitions instead of containing jobs"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(RequestError::new(RequestErrorKind::TooMany, message))
     }
 
     /// What identifies a new schedule. A name has one schedule at a time, so its name and the time of its creation do.
@@ -109,16 +121,15 @@ impl LocalHub {
         let job = self.intake.try_out(text, &mut permit).await.map_err(|error| at_schedule(schedule, error))?;
         let problem = |path: &str, message: &str, suggestion: &str| {
             let (path, message) = (path.to_owned(), message.to_owned());
-            let code = ProblemCode::UnsupportedKey;
-            let problem =
-                Problem { code, path, line: None, column: None, message, suggestion: Some(suggestion.into()) };
-            Err(invalid(problem.into()))
+            let (code, line, column) = (ProblemCode::UnsupportedKey, Some(1), Some(1));
+            let problem = Problem { code, path, line, column, message, suggestion: Some(suggestion.into()) };
+            Err(invalid(schedule.problem_of_job(problem).into()))
         };
         if job.key().is_some() {
-            return problem("$.job.key", "the job has a key, so it could start only once", "remove the key");
+            return problem("$.key", "the job has a key, so it could start only once", "remove the key");
         }
         if let Some(passed) = job.passed_deadline(now) {
-            return problem("$.job.deadline", &passed.message, "give a duration, which counts from each start");
+            return problem("$.deadline", &passed.message, "give a duration, which counts from each start");
         }
         Ok(job.warnings())
     }
@@ -126,7 +137,7 @@ impl LocalHub {
     async fn list_schedules(&self, filter: ScheduleFilter) -> Result<SchedulePage, RequestError> {
         let limit = filter.checked_limit()?;
         let ask = |answer| ScheduleAsk::List(filter.after, limit + 1, answer);
-        let (mut found, _) = self.ask_schedule(ask).await?;
+        let mut found = self.ask_schedule(ask).await?;
         let has_more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| has_more).map(|last| last.snapshot.name().to_string());
@@ -151,16 +162,17 @@ impl LocalHub {
         let (submit, permit, answered) = self.prepare_job(Arc::clone(schedule.run_text()), id).await?;
         let labels = Some(schedule.labels()).filter(|labels| !labels.is_empty()).cloned();
         let run = view.snapshot.triggered(wall());
-        let prepared = PreparedRun { run, labels, outcome: Ok((submit, permit)) };
+        let preparation = Preparation { run, number: 0 };
+        let prepared = PreparedRun { preparation, labels, outcome: Ok((submit, permit)) };
         self.intake.inputs.send(Input::Run(Box::new(prepared))).map_err(|_| stopping())?;
         Ok(answered.admitted().await?.into())
     }
 
     /// Prepares the job of a schedule for one of its times, and passes it to the loop.
     pub(super) async fn prepare_run(&self, start: ScheduledStart) {
-        let ScheduledStart { run, id, text, labels } = start;
+        let ScheduledStart { preparation, id, text, labels } = start;
         let outcome = self.prepare_job(text, id).await.map(|(submit, permit, _)| (submit, permit));
-        let _ = self.intake.inputs.send(Input::Run(Box::new(PreparedRun { run, labels, outcome })));
+        let _ = self.intake.inputs.send(Input::Run(Box::new(PreparedRun { preparation, labels, outcome })));
     }
 
     async fn prepare_job(&self, text: Arc<str>, id: JobId) -> Result<(Submit, ParsePermit, Answered), RequestError> {
@@ -199,7 +211,7 @@ fn check_remark(text: &str) -> Result<(), RequestError> {
 }
 
 fn unknown(name: &str) -> RequestError {
-    let message = format!("there is no schedule {name:?}: hub-client schedules list shows those that there are");
+    let message = format!("there is no schedule {name:?}: hub-client schedules list lists the schedules");
     RequestError::new(RequestErrorKind::NotFound, message)
 }
 
@@ -223,8 +235,8 @@ fn at_schedule(schedule: &Schedule, error: RequestError) -> RequestError {
 
 /// The next times of a schedule after `now`.
 fn upcoming(schedule: &Schedule, now: Timestamp) -> Vec<UpcomingRun> {
-    let times = std::iter::successors(schedule.next_after(now), |at| schedule.next_after(*at));
-    times.take(ScheduleRecord::UPCOMING).map(|at| UpcomingRun { at, local: schedule.local(at) }).collect()
+    let times = schedule.times_after(now).take(ScheduleRecord::UPCOMING);
+    times.map(|at| UpcomingRun { at, local: schedule.local(at) }).collect()
 }
 
 fn summary(view: &LiveScheduleView) -> ScheduleSummary {
@@ -236,7 +248,7 @@ fn summary(view: &LiveScheduleView) -> ScheduleSummary {
         next_at: state.next_at.filter(|_| state.paused.is_none()),
         paused: state.paused.clone(),
         last: state.last.clone(),
-        running: view.jobs.len() as u64,
+        running: view.running as u64,
         waiting: state.buffered.len() as u64,
         started: state.started,
         skipped: state.skipped,
@@ -252,7 +264,7 @@ fn record(view: &LiveScheduleView) -> ScheduleRecord {
         changed_at: kept.changed_at,
         by: kept.by.clone(),
         upcoming: upcoming(&kept.schedule, wall()),
-        jobs: view.jobs.iter().take(ScheduleRecord::JOBS).copied().collect(),
+        jobs: view.jobs.clone(),
         skips: state.skips.iter().rev().cloned().collect(),
         // It was parsed as JSON.
         schedule: Json::from_checked(Arc::clone(kept.schedule.source())),

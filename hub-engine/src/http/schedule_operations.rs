@@ -83,7 +83,7 @@ pub(super) fn operations() -> Vec<Operation> {
             ..get(
                 "/api/v1/schedules/{name}/trigger",
                 "triggerSchedule",
-                "Starts a job of the schedule now, whatever its times, its overlap and its pause.",
+                "Starts a job of the schedule now, regardless of its times, its overlap and its pause.",
                 Value::Null,
             )
         },

@@ -71,7 +71,7 @@ pub(super) fn add_to(schemas: &mut Value) {
         "required": ["at", "reason"],
         "properties": {
             "at": time(),
-            "reason": {"enum": ["OVERLAP", "SUPERSEDED", "BUFFER_FULL", "MISSED", "REFUSED", "EXISTS"]},
+            "reason": {"enum": ["OVERLAP", "SUPERSEDED", "BUFFER_FULL", "MISSED", "WITHDRAWN", "REFUSED", "EXISTS"]},
             "msg": text()
         }
     });

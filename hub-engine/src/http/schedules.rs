@@ -68,8 +68,14 @@ pub(super) async fn resume(State(api): State<Api>, name: PathId, body: Body) -> 
     ask(&api, ScheduleRequest::Resume(order)).await
 }
 
-pub(super) async fn trigger(State(api): State<Api>, name: PathId, RawQuery(query): RawQuery) -> Reply {
+pub(super) async fn trigger(State(api): State<Api>, name: PathId, RawQuery(query): RawQuery, body: Body) -> Reply {
     let name = name_of(name)?;
+    let held = api.bodies.read(body, api.settings.max_body_bytes).await?;
+    if !held.bytes.is_empty() {
+        return Err(Refused::bad(
+            "the request has a body, which would have no effect: the job and its inputs are those of the schedule",
+        ));
+    }
     let id = Query::read(query.as_deref(), &["id"])?.one::<JobId>("id")?;
     match api.hub.schedules(ScheduleRequest::Trigger(ScheduleTrigger { name, id })).await? {
         ScheduleAnswer::Triggered(submitted) => Ok(created(&submitted, &format!("/api/v1/jobs/{}", submitted.id))),

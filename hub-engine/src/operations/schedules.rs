@@ -23,7 +23,7 @@ pub enum ScheduleRequest {
         /// Its name.
         name: Arc<str>,
     },
-    /// Forget a schedule. Its jobs go on.
+    /// Remove a schedule. Its jobs go on.
     Remove {
         /// Its name.
         name: Arc<str>,
@@ -32,7 +32,7 @@ pub enum ScheduleRequest {
     Pause(ScheduleOrder),
     /// Resume a schedule, which goes on with its next time.
     Resume(ScheduleOrder),
-    /// Start a job of the schedule now, whatever its times, its overlap and its pause.
+    /// Start a job of the schedule now, regardless of its times, its overlap and its pause.
     Trigger(ScheduleTrigger),
 }
 

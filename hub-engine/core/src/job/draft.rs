@@ -65,9 +65,11 @@ pub(super) struct ScheduleDraft<'a> {
     pub(super) job: Option<(ScheduledJob, usize)>,
     pub(super) inputs: Option<(Json, usize)>,
     pub(super) cron: Vec<(Cow<'a, str>, usize)>,
+    /// Whether it says when, in a readable way or not.
+    pub(super) has_times: bool,
     pub(super) has_cron_list: bool,
     pub(super) every: Option<(Duration, usize)>,
-    pub(super) anchor: Option<Timestamp>,
+    pub(super) anchor: Option<(Timestamp, usize)>,
     pub(super) timezone: Option<(Cow<'a, str>, usize)>,
     pub(super) start: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,

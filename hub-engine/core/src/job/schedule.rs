@@ -58,20 +58,19 @@ impl Schedule {
     }
 
     fn of_draft(reader: &mut Reader, text: &str, draft: ScheduleDraft<'_>, created_at: Timestamp) -> Option<Self> {
-        let anchor = draft.anchor.or(draft.start).unwrap_or(created_at);
+        let default = || draft.every.map(|_| draft.start.unwrap_or(created_at));
+        let anchor = draft.anchor.map(|(anchor, _)| anchor).or_else(default);
         let spec = CalendarSpec {
             cron: draft.cron.iter().map(|(text, _)| text.to_string()).collect(),
             every: draft.every.map(|(every, _)| every),
-            anchor: draft.every.and_then(|_| i64::try_from(anchor.as_millis()).ok()),
+            anchor: anchor.and_then(|anchor| i64::try_from(anchor.as_millis()).ok()),
             timezone: draft.timezone.as_ref().map_or_else(|| "UTC".to_owned(), |(zone, _)| zone.to_string()),
         };
-        let calendar = match Calendar::new(&spec) {
-            Ok(calendar) => Some(calendar),
-            Err(errors) => {
-                errors.into_iter().for_each(|error| report(reader, &draft, error));
-                None
-            }
-        };
+        // Times that are not readable have been reported, and are not missing.
+        let is_readable = draft.has_times == (!draft.cron.is_empty() || draft.every.is_some());
+        let calendar = is_readable.then(|| Calendar::new(&spec)).and_then(|calendar| {
+            calendar.map_err(|errors| errors.into_iter().for_each(|error| report(reader, &draft, error))).ok()
+        });
         if draft.start.zip(draft.end).is_some_and(|(start, end)| start >= end) {
             let message = "\"end\" is not after \"start\"";
             reader.report.add(ProblemCode::OutOfRange, Path::Root.key("end"), draft.end_at, message, None);
@@ -115,7 +114,9 @@ impl Schedule {
         // A schedule that has ended is kept, so that its file can be applied again.
         if schedule.next_after(Timestamp::default()).is_none() && reader.report.is_empty() {
             let message = "the schedule never starts a job: it has no time between \"start\" and \"end\"";
-            reader.report.add(ProblemCode::OutOfRange, Path::Root.key("end"), at, message, None);
+            let root = Path::Root;
+            let (path, at) = if draft.end.is_some() { (root.key("end"), draft.end_at) } else { (root, draft.at) };
+            reader.report.add(ProblemCode::OutOfRange, path, at, message, None);
         }
         Some(schedule)
     }
@@ -203,15 +204,21 @@ impl Schedule {
         (next > time && self.end.is_none_or(|end| next < end)).then_some(next)
     }
 
-    /// When the job for a time of the schedule starts: at most `jitter` later. `uid` is the schedule's.
+    /// When the job for a time of the schedule starts: at most `jitter` later, and before the next time. `uid` is the schedule's.
     #[must_use]
     pub fn due(&self, uid: uuid::Uuid, time: Timestamp) -> Timestamp {
-        let jitter = self.jitter.as_millis() as u64;
-        if jitter == 0 {
+        if self.jitter.is_zero() {
             return time;
         }
+        let distance = self.next_after(time).map_or(Duration::MAX, |next| next.since(time));
+        let jitter = self.jitter.min(distance.saturating_sub(Duration::from_millis(1))).as_millis() as u64;
         let chance = hash(uid.as_bytes().iter().copied().chain(time.as_millis().to_be_bytes()));
         time.after(Duration::from_millis(chance % (jitter + 1)))
+    }
+
+    /// The times of the schedule after `time`, in order.
+    pub fn times_after(&self, time: Timestamp) -> impl Iterator<Item = Timestamp> {
+        std::iter::successors(self.next_after(time), |at| self.next_after(*at))
     }
 
     /// A time in the zone of the schedule, for people.
@@ -246,9 +253,12 @@ fn report(reader: &mut Reader, draft: &ScheduleDraft<'_>, error: CalendarError) 
     let (key, at) = match field {
         CalendarField::Cron => ("cron", draft.cron.get(index).map(|(_, at)| *at)),
         CalendarField::Every => ("every", draft.every.map(|(_, at)| at)),
-        CalendarField::Anchor => ("anchor", None),
+        CalendarField::Anchor => ("anchor", draft.anchor.map(|(_, at)| at)),
         CalendarField::Timezone => ("timezone", draft.timezone.as_ref().map(|(_, at)| *at)),
     };
+    // A sentence about a whole value has no subject.
+    let is_about_key = position.is_none() && field != CalendarField::Timezone;
+    let message = if is_about_key { format!("{key:?} {message}") } else { message };
     let at = at.unwrap_or(draft.at) + position.map_or(0, |position| position + 1);
     let path = root.key(key);
     let path = if draft.has_cron_list && field == CalendarField::Cron { path.index(index) } else { path };

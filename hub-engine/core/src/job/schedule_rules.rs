@@ -1,6 +1,5 @@
 //! What schedules do while a job has not ended, and with missed times.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// Maximum number of failed jobs in a row after which a schedule pauses.
@@ -79,17 +78,5 @@ impl FromStr for CatchUp {
 
     fn from_str(word: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|known| known.as_str() == word).ok_or(())
-    }
-}
-
-impl fmt::Display for Overlap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for CatchUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -160,6 +160,7 @@ impl Machine {
                 Timer::Deadline(id) => self.end_at_deadline(id, now),
                 Timer::Handlers(id) => self.end_handlers_at_deadline(id, now),
                 Timer::Schedules => self.run_schedules(now),
+                Timer::Postponed(name) => self.start_postponed(&name, now),
             }
         }
     }

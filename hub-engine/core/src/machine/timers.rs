@@ -32,6 +32,8 @@ pub(super) enum Timer {
     Handlers(JobId),
     /// The next time of a schedule.
     Schedules,
+    /// The job of this schedule is prepared again.
+    Postponed(Arc<str>),
 }
 
 /// Timers by deadline. Each name has at most one deadline.

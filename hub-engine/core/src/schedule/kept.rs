@@ -34,8 +34,7 @@ impl KeptSchedule {
         (created_at, changed_at): (Timestamp, Timestamp),
         by: Option<Arc<str>>,
     ) -> Result<Self, Problems> {
-        let limits = Limits { max_bytes: usize::MAX, ..Limits::default() };
-        let schedule = Arc::new(Schedule::parse(text, &limits, created_at)?);
+        let schedule = Arc::new(Schedule::parse(text, &Limits::of_accepted(), created_at)?);
         Ok(Self { uid, created_at, changed_at, by, schedule })
     }
 }

@@ -11,7 +11,7 @@ mod state;
 
 pub use crate::job::{CatchUp, MAXIMUM_FAILURES, Overlap, Schedule};
 pub use kept::KeptSchedule;
-pub use run::{Run, ScheduledStart, run_id};
+pub use run::{Preparation, Run, ScheduledStart, run_id};
 pub use state::{
     LastRun, MAXIMUM_BUFFERED, MAXIMUM_CAUGHT_UP, MAXIMUM_SKIPS, ScheduleSnapshot, ScheduleState, Skip, SkipReason,
 };

@@ -23,11 +23,20 @@ pub struct Run {
     pub triggered: bool,
 }
 
+/// The preparation of the job for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// The schedule and the time.
+    pub run: Run,
+    /// The number of the preparation. If the schedule has changed meanwhile, another one counts.
+    pub number: u64,
+}
+
 /// A job to submit for a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduledStart {
     /// The schedule and the time.
-    pub run: Run,
+    pub preparation: Preparation,
     /// The id of the job.
     pub id: JobId,
     /// The text of the submission.

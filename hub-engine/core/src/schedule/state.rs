@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeptSchedule, Run, run_id};
+use super::{KeptSchedule, Run};
 use crate::job_details::PauseRecord;
 use crate::{JobId, Timestamp};
 
@@ -80,6 +80,8 @@ pub enum SkipReason {
     BufferFull,
     /// No dispatcher ran at this time.
     Missed,
+    /// The schedule was paused, or its times were changed, while its job was being prepared.
+    Withdrawn,
     /// The job was refused.
     Refused,
     /// There was a job with its id.
@@ -104,6 +106,7 @@ impl SkipReason {
             Self::Superseded => "a later time took its place",
             Self::BufferFull => "too many times waited for the end of earlier jobs",
             Self::Missed => "no dispatcher ran at this time",
+            Self::Withdrawn => "the schedule was paused, or its times were changed, before the job could start",
             Self::Refused => "the job was refused",
             Self::Exists => "there was a job with its id",
         }
@@ -132,11 +135,5 @@ impl ScheduleSnapshot {
     #[must_use]
     pub fn triggered(&self, at: Timestamp) -> Run {
         Run { name: Arc::clone(self.name()), uid: self.kept.uid, at, triggered: true }
-    }
-
-    /// The id of the job for a time.
-    #[must_use]
-    pub fn run_id(&self, at: Timestamp) -> JobId {
-        run_id(self.kept.uid, at)
     }
 }

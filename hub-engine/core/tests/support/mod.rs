@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod cache;
+pub mod schedules;
 pub mod sub_jobs;
 
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ pub fn told(actions: &[Action]) -> Vec<String> {
         Action::Persist(
             Change::ScheduleSet { .. } | Change::ScheduleChanged { .. } | Change::ScheduleRemoved { .. },
         ) => "keep schedule".to_owned(),
-        Action::Start(start) => format!("start {} at {}", start.run.name, start.run.at),
+        Action::Start(start) => format!("start {} at {}", start.preparation.run.name, start.preparation.run.at),
         Action::Persist(Change::ResultKept { kept, .. }) => format!("keep result {}", kept.is_some()),
         Action::Publish(task) => format!("publish {} {}{}", task.task_name, task.args, task.issue.number),
         Action::Stop { issue, grace } => format!("stop {} in {} s", issue.number, grace.as_secs()),

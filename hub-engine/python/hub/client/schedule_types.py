@@ -39,7 +39,7 @@ class Upcoming(TypedDict):
 
 class _Skip(TypedDict):
     at: str
-    reason: Literal["OVERLAP", "SUPERSEDED", "BUFFER_FULL", "MISSED", "REFUSED", "EXISTS"]
+    reason: Literal["OVERLAP", "SUPERSEDED", "BUFFER_FULL", "MISSED", "WITHDRAWN", "REFUSED", "EXISTS"]
 
 
 class Skip(_Skip, total=False):

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hub_core::JobId;
 use hub_core::job::Job;
-use hub_core::machine::{Refused, Submitted};
-use hub_core::schedule::{Run, SkipReason};
+use hub_core::machine::Refused;
+use hub_core::schedule::{Preparation, SkipReason};
+use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::clock::now;
@@ -13,22 +14,23 @@ use crate::dispatcher::batch::PendingAnswer;
 use crate::dispatcher::inputs::{Admission, Admitted, Known, PreparedRun, ScheduleAsk, ScheduleControl, Submit};
 use crate::dispatcher::intake::refusal;
 use crate::dispatcher::local::id_taken;
-use crate::operations::{RequestError, RequestErrorKind};
+use crate::operations::{RequestError, RequestErrorKind, ScheduleRecord};
 
 impl Driver {
     /// Adds the job of a schedule, or has its time recorded as skipped.
     pub(super) fn handle_run(&mut self, prepared: PreparedRun) {
-        let PreparedRun { run, labels, outcome } = prepared;
+        let PreparedRun { preparation, labels, outcome } = prepared;
         let (submit, permit) = match outcome {
             Ok(ready) => ready,
-            Err(error) => return self.refuse_run(&run, &error),
+            Err(error) => return self.refuse_run(&preparation, &error),
         };
+        let run = &preparation.run;
         let Submit { id, job, inputs, examples, stored, lookup: _lookup, answer, .. } = submit;
-        let admitted = self.admit_run(&run, id, &job, stored);
+        let admitted = self.admit_run(&preparation, id, &job, stored);
         let admission = admitted.and_then(|known| match known {
             Some(known) => Ok(Admitted { id: known, warnings: Vec::new() }),
             None => match self.machine.submit_run((run.clone(), labels), id, Arc::clone(&job), inputs, now()) {
-                Ok(Submitted::New | Submitted::Known) => {
+                Ok(()) => {
                     self.lately.let_in(id, &job);
                     let is_live = self.machine.is_live(id);
                     Ok(Admitted { id, warnings: if is_live { self.unserved(&job, &examples) } else { Vec::new() } })
@@ -36,7 +38,7 @@ impl Driver {
                 Err(Refused::IdTaken) => Err(id_taken(id)),
             },
         });
-        self.answer_run(&run, answer, admission);
+        self.answer_run(&preparation, answer, admission);
         // Before others get the room, it is known what this job takes.
         self.note_live();
         drop(permit);
@@ -46,12 +48,13 @@ impl Driver {
     /// Whether the job of a run can be added. Returns the job if the same request has added it before.
     fn admit_run(
         &mut self,
-        run: &Run,
+        preparation: &Preparation,
         id: JobId,
         job: &Arc<Job>,
         stored: Option<Known>,
     ) -> Result<Option<JobId>, RequestError> {
-        if !self.machine.expects_run(run) {
+        let run = &preparation.run;
+        if !self.machine.expects_run(preparation) {
             let message = format!("the schedule {:?} has changed meanwhile", run.name);
             return Err(RequestError::new(RequestErrorKind::Conflict, message));
         }
@@ -66,32 +69,41 @@ impl Driver {
     }
 
     /// Answers the client that has asked for a run, if one has. Records the time of another one as skipped if its job cannot be added.
-    fn answer_run(&mut self, run: &Run, answer: tokio::sync::oneshot::Sender<Admission>, admission: Admission) {
-        if run.triggered {
+    fn answer_run(&mut self, preparation: &Preparation, answer: oneshot::Sender<Admission>, admission: Admission) {
+        if preparation.run.triggered {
             self.pending.answers.push(PendingAnswer::Submission(answer, admission));
         } else if let Err(error) = admission {
-            self.refuse_run(run, &error);
+            self.refuse_run(preparation, &error);
         }
     }
 
-    fn refuse_run(&mut self, run: &Run, error: &RequestError) {
-        self.pending.commit_first = true;
+    fn refuse_run(&mut self, preparation: &Preparation, error: &RequestError) {
+        // The run of a schedule that was changed meanwhile is prepared again, if at all.
+        if !self.machine.expects_run(preparation) {
+            return;
+        }
+        let Preparation { run, .. } = preparation;
         let reason = match error.kind {
-            RequestErrorKind::Unavailable | RequestErrorKind::Internal => return self.machine.postpone_run(run, now()),
+            RequestErrorKind::Unavailable | RequestErrorKind::Internal => {
+                tracing::debug!(schedule = %run.name, at = %run.at, why = %error.message, "a job of a schedule waits");
+                return self.machine.postpone_run(preparation, now());
+            }
             RequestErrorKind::Conflict => SkipReason::Exists,
             _ => SkipReason::Refused,
         };
         tracing::warn!(schedule = %run.name, at = %run.at, why = %error.message, "no job was started for a time of a schedule");
-        self.machine.refuse_run(run, reason, Some(error.message.as_str().into()), now());
+        self.pending.commit_first = true;
+        let msg = (reason == SkipReason::Refused).then(|| error.message.as_str().into());
+        self.machine.refuse_run(preparation, reason, msg, now());
     }
 
     pub(super) fn handle_schedule(&mut self, ask: ScheduleAsk) {
         match ask {
-            ScheduleAsk::View(name, answer) => drop(answer.send(self.machine.schedule(&name))),
+            ScheduleAsk::View(name, answer) => drop(answer.send(self.machine.schedule(&name, ScheduleRecord::JOBS))),
             ScheduleAsk::List(after, limit, answer) => {
-                let found = self.machine.schedules(after.as_deref()).take(limit).collect();
-                let _ = answer.send((found, self.machine.count_schedules()));
+                let _ = answer.send(self.machine.schedules(after.as_deref()).take(limit).collect());
             }
+            ScheduleAsk::Size(answer) => drop(answer.send(self.machine.size_of_schedules())),
             ScheduleAsk::Set(kept, answer) => {
                 let change = self.machine.set_schedule(kept, now());
                 self.pending.commit_first = true;

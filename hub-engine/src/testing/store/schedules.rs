@@ -1,7 +1,5 @@
 //! Schedules, and how far they have come.
 
-use std::sync::Arc;
-
 use hub_core::action::Change;
 use hub_core::schedule::{LastRun, ScheduleState, Skip, SkipReason};
 use hub_core::{JobId, Timestamp};
@@ -61,6 +59,5 @@ pub(super) async fn schedules_are_kept_with_their_states(fixture: &dyn Fixture) 
         drop(store);
         let again = fixture.open().await;
         assert_eq!(contents(&*again).await, left);
-        assert!(Arc::strong_count(&again) > 0);
     }
 }

@@ -57,6 +57,7 @@ pub(super) static SCHEDULE: Table<ScheduleObject> = Table {
             "every",
             "0.2.0",
             |reader, schedule, value, path| {
+                schedule.has_times = true;
                 schedule.every = values::duration(reader, value, path).map(|every| (every, value.at));
             },
             shapes::duration,
@@ -65,7 +66,9 @@ pub(super) static SCHEDULE: Table<ScheduleObject> = Table {
         Key::new(
             "anchor",
             "0.2.0",
-            |reader, schedule, value, path| schedule.anchor = time(reader, value, path),
+            |reader, schedule, value, path| {
+                schedule.anchor = time(reader, value, path).map(|anchor| (anchor, value.at));
+            },
             shapes::text,
             "The time from which intervals count: by default \"start\", or the creation of the schedule.",
         ),
@@ -193,7 +196,15 @@ pub(in crate::job) fn read<'a>(reader: &mut Reader, value: Value<'a>) -> Option<
 
 fn name<'a>(reader: &mut Reader, schedule: &mut ScheduleDraft<'a>, value: Value<'a>, path: Path<'_>) {
     let Some(name) = reader.string(value, path, "the name of a schedule") else { return };
-    if reader.check_rule(check_name(&name), ProblemCode::BadName, path, value.at).is_some() {
+    if reader
+        .check_rule(
+            check_name(&name).map_err(|why| why.replace("a definition", "a schedule")),
+            ProblemCode::BadName,
+            path,
+            value.at,
+        )
+        .is_some()
+    {
         schedule.name = Some(name);
     }
 }
@@ -209,6 +220,7 @@ fn job(reader: &mut Reader, schedule: &mut ScheduleDraft<'_>, value: Value<'_>, 
 
 fn cron<'a>(reader: &mut Reader, schedule: &mut ScheduleDraft<'a>, value: Value<'a>, path: Path<'_>) {
     const WHAT: &str = "a cron expression";
+    schedule.has_times = true;
     if value.kind() != Kind::List {
         schedule.cron.extend(reader.string(value, path, WHAT).map(|text| (text, value.at)));
         return;

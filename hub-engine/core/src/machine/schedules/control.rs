@@ -11,8 +11,6 @@ use crate::{Now, Timestamp};
 
 /// The keys whose values are the times of a schedule.
 const TIMES: [&str; 6] = ["cron", "every", "anchor", "timezone", "start", "end"];
-/// The key of a schedule that is created as a paused one.
-const PAUSED: [&str; 1] = ["paused"];
 
 impl Machine {
     /// Restores a schedule from the store. Schedules are restored before jobs.
@@ -26,10 +24,13 @@ impl Machine {
     /// the one before.
     pub fn set_schedule(&mut self, kept: Arc<KeptSchedule>, now: Now) -> ScheduleChange {
         let name = Arc::clone(kept.schedule.name());
-        let change = match self.schedules.find_mut(&name) {
-            Some(before) if before.kept.schedule == kept.schedule => return ScheduleChange::Unchanged,
-            Some(before) => {
-                before.change(Arc::clone(&kept), now.wall);
+        let is_same = |known: &LiveSchedule| known.kept.schedule == kept.schedule;
+        if self.schedules.find(&name).is_some_and(is_same) {
+            return ScheduleChange::Unchanged;
+        }
+        let change = match self.schedules.replace(&name, &kept) {
+            Some((schedule, before)) => {
+                schedule.change_from(&before, now.wall);
                 ScheduleChange::Changed
             }
             None => {
@@ -46,7 +47,7 @@ impl Machine {
         change
     }
 
-    /// Forgets a schedule. Its jobs go on. Returns whether there was one.
+    /// Removes a schedule. Its jobs go on. Returns whether there was one.
     pub fn remove_schedule(&mut self, name: &str, now: Now) -> bool {
         let Some(removed) = self.schedules.remove(name) else { return false };
         let name = Arc::clone(removed.kept.schedule.name());
@@ -80,21 +81,21 @@ impl Machine {
         true
     }
 
-    /// A schedule with its live jobs.
+    /// A schedule with at most this number of its live jobs.
     #[must_use]
-    pub fn schedule(&self, name: &str) -> Option<LiveScheduleView> {
-        self.schedules.find(name).map(LiveSchedule::view)
+    pub fn schedule(&self, name: &str, jobs: usize) -> Option<LiveScheduleView> {
+        self.schedules.find(name).map(|schedule| schedule.view(jobs))
     }
 
-    /// The schedules with names after `after`, by name.
+    /// The schedules with names after `after`, by name, without their jobs.
     pub fn schedules(&self, after: Option<&str>) -> impl Iterator<Item = LiveScheduleView> {
-        self.schedules.after(after).map(LiveSchedule::view)
+        self.schedules.after(after).map(|schedule| schedule.view(0))
     }
 
-    /// The number of schedules.
+    /// The number of schedules, and the size of their texts in bytes.
     #[must_use]
-    pub fn count_schedules(&self) -> usize {
-        self.schedules.len()
+    pub fn size_of_schedules(&self) -> (usize, u64) {
+        self.schedules.size()
     }
 
     pub(super) fn persist_schedule(&mut self, name: &Arc<str>) {
@@ -106,16 +107,19 @@ impl Machine {
 }
 
 impl LiveSchedule {
-    /// Replaces the schedule by one with another text.
-    fn change(&mut self, kept: Arc<KeptSchedule>, wall: Timestamp) {
-        let before = std::mem::replace(&mut self.kept, Arc::clone(&kept));
-        let differ = |keys: &[&str]| before.schedule.values(keys) != kept.schedule.values(keys);
-        if differ(&TIMES) {
-            self.postponed = None;
+    /// The schedule has another text than before.
+    fn change_from(&mut self, before: &KeptSchedule, wall: Timestamp) {
+        let kept = Arc::clone(&self.kept);
+        let has_other_times = before.schedule.values(&TIMES) != kept.schedule.values(&TIMES);
+        // A job of the text before must not start any more.
+        self.drop_preparation();
+        if has_other_times {
+            self.withdraw(wall);
             self.state_mut().next_at = kept.schedule.next_after(wall);
         }
-        if differ(&PAUSED) {
-            match (kept.schedule.is_paused(), self.state.paused.is_some()) {
+        let is_paused = kept.schedule.is_paused();
+        if before.schedule.is_paused() != is_paused {
+            match (is_paused, self.state.paused.is_some()) {
                 (true, false) => self.pause(pause_of_file(&kept, wall)),
                 (false, true) => self.resume(wall),
                 _ => {}
@@ -123,10 +127,12 @@ impl LiveSchedule {
         }
     }
 
-    /// Pauses. What the shell prepares does not count any more.
+    /// Pauses. A run that is being prepared is dropped.
     pub(super) fn pause(&mut self, pause: PauseRecord) {
-        (self.starting, self.postponed) = (None, None);
-        self.state_mut().paused = Some(pause);
+        self.withdraw(pause.at);
+        let next_at = self.kept.schedule.next_after(pause.at);
+        let state = self.state_mut();
+        (state.paused, state.next_at) = (Some(pause), next_at);
     }
 
     fn resume(&mut self, wall: Timestamp) {

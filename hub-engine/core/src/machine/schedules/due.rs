@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live::{LiveSchedule, Starting};
 use crate::action::Action;
-use crate::machine::schedule::COMPARISON_INTERVAL;
 use crate::machine::timers::Timer;
 use crate::machine::{Cancel, Machine};
-use crate::schedule::{CatchUp, MAXIMUM_BUFFERED, MAXIMUM_CAUGHT_UP, Overlap, Run, ScheduledStart, SkipReason, run_id};
+use crate::schedule::{
+    CatchUp, MAXIMUM_BUFFERED, MAXIMUM_CAUGHT_UP, Overlap, Preparation, Run, ScheduledStart, SkipReason, run_id,
+};
 use crate::{Now, Timestamp};
 
+/// Interval at which the times of schedules are compared with the wall clock, because it can be set.
+const COMPARISON_INTERVAL: Duration = Duration::from_secs(10);
 /// A time whose job could not start within this duration counts as missed.
-pub(super) const LATE: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_secs(60);
 /// Maximum number of schedules that one turn looks at.
 const MAXIMUM_PER_TURN: usize = 2000;
-/// Maximum number of times that a schedule decides in one turn.
-const MAXIMUM_TIMES_PER_TURN: u32 = 1000;
+/// Maximum number of times that one turn decides.
+const MAXIMUM_TIMES_PER_TURN: u32 = 10_000;
 
 /// What is decided for one time.
 enum Decision {
@@ -30,7 +34,7 @@ enum Decision {
 }
 
 impl Machine {
-    /// Sets the timer of the schedules. A time of the wall clock is compared with it at least once a minute, because it can be set.
+    /// Sets the timer of the schedules. A time of the wall clock is compared with it now and then, because it can be set.
     pub(super) fn plan_schedule(&mut self, name: &Arc<str>, now: Now) {
         self.schedules.plan(name);
         self.set_schedule_timer(now);
@@ -48,36 +52,46 @@ impl Machine {
 
     /// Whether this dispatcher serves the Hub: one that stands by must start no jobs. While the broker cannot be reached, schedules go on.
     pub fn serve_schedules(&mut self, are_served: bool, now: Now) {
-        self.schedules.are_served = are_served;
+        self.schedules.serve(are_served);
         self.set_schedule_timer(now);
     }
 
     /// Times of schedules may have come.
     pub(in crate::machine) fn run_schedules(&mut self, now: Now) {
+        let mut budget = MAXIMUM_TIMES_PER_TURN;
         for name in self.schedules.due_at(now.wall, MAXIMUM_PER_TURN) {
-            self.run_schedule(&name, now);
+            self.run_schedule(&name, &mut budget, now);
             self.schedules.plan(&name);
+            if budget == 0 {
+                break;
+            }
         }
         self.set_schedule_timer(now);
     }
 
-    /// Decides times of a schedule until one has to wait.
-    fn run_schedule(&mut self, name: &Arc<str>, now: Now) {
-        let mut has_changed = false;
-        for _ in 0..MAXIMUM_TIMES_PER_TURN {
-            let Some(schedule) = self.schedules.find_mut(name) else { break };
-            if schedule.starting.is_some() || schedule.state.paused.is_some() {
-                break;
+    /// The job for a time is prepared again.
+    pub(in crate::machine) fn start_postponed(&mut self, name: &Arc<str>, now: Now) {
+        let are_served = self.schedules.are_served;
+        let Some(schedule) = self.schedules.find_mut(name) else { return };
+        if let Some(Starting { at, is_late, .. }) = schedule.postponed.take() {
+            if are_served {
+                self.start_run(name, at, is_late);
             }
-            if let Some((at, again)) = schedule.postponed {
-                if again <= now.wall {
-                    self.start_run(name, at);
-                }
+            self.plan_schedule(name, now);
+        }
+    }
+
+    /// Decides times of a schedule until one has to wait.
+    fn run_schedule(&mut self, name: &Arc<str>, budget: &mut u32, now: Now) {
+        let mut has_changed = false;
+        while *budget > 0 {
+            let Some(schedule) = self.schedules.find_mut(name) else { break };
+            if schedule.starting.is_some() || schedule.postponed.is_some() || schedule.state.paused.is_some() {
                 break;
             }
             if schedule.has_free_buffer() {
                 let at = Timestamp::from_millis(schedule.state.buffered[0]);
-                self.start_run(name, at);
+                self.start_run(name, at, false);
                 break;
             }
             let Some(at) = schedule.state.next_at else { break };
@@ -85,12 +99,17 @@ impl Machine {
             if due > now.wall {
                 break;
             }
+            *budget -= 1;
             let next = schedule.kept.schedule.next_after(at);
-            let decision = schedule.decide(due, next, now.wall);
+            let is_late = schedule.is_late(due, now.wall);
+            let decision = schedule.decide(is_late.then_some(due), next, now.wall);
             let state = schedule.state_mut();
+            if !is_late {
+                state.caught_up = 0;
+            }
             match decision {
                 Decision::Start => {
-                    self.start_run(name, at);
+                    self.start_run(name, at, is_late);
                     break;
                 }
                 Decision::Skip(reason) => state.skip(at, reason, None),
@@ -114,14 +133,16 @@ impl Machine {
     }
 
     /// Has the shell prepare the job for a time.
-    fn start_run(&mut self, name: &Arc<str>, at: Timestamp) {
+    fn start_run(&mut self, name: &Arc<str>, at: Timestamp, is_late: bool) {
+        let number = self.schedules.next_preparation();
         let Some(schedule) = self.schedules.find_mut(name) else { return };
-        (schedule.starting, schedule.postponed) = (Some(at), None);
+        (schedule.starting, schedule.postponed) = (Some(Starting { at, number, is_late }), None);
         let kept = &schedule.kept;
         let labels = Some(kept.schedule.labels()).filter(|labels| !labels.is_empty()).cloned();
         let run = Run { name: Arc::clone(name), uid: kept.uid, at, triggered: false };
         let (id, text) = (run_id(kept.uid, at), Arc::clone(kept.schedule.run_text()));
-        self.actions.push(Action::Start(Box::new(ScheduledStart { run, id, text, labels })));
+        let preparation = Preparation { run, number };
+        self.actions.push(Action::Start(Box::new(ScheduledStart { preparation, id, text, labels })));
     }
 
     /// Cancels the jobs of a schedule, because the next one takes their place.
@@ -136,14 +157,18 @@ impl Machine {
     }
 }
 
-impl super::live::LiveSchedule {
-    /// Decides a time that was due at `due`. `next` is the time after it.
-    fn decide(&self, due: Timestamp, next: Option<Timestamp>, wall: Timestamp) -> Decision {
+impl LiveSchedule {
+    /// Whether a time that was due at `due` was missed. A time that had to wait for an earlier one was not.
+    fn is_late(&self, due: Timestamp, wall: Timestamp) -> bool {
+        wall.since(due.max(self.waited_until)) > LATE
+    }
+
+    /// Decides a time. `missed` is when it was due if it was missed, and `next` is the time after it.
+    fn decide(&self, missed: Option<Timestamp>, next: Option<Timestamp>, wall: Timestamp) -> Decision {
         let (schedule, state) = (&self.kept.schedule, &self.state);
-        let late = wall.since(due);
-        if late > LATE {
-            let is_too_old = late > schedule.catch_up_window();
-            let has_successor = next.is_some_and(|next| schedule.due(self.kept.uid, next) <= wall);
+        if let Some(due) = missed {
+            let is_too_old = wall.since(due) > schedule.catch_up_window();
+            let has_successor = next.is_some_and(|next| self.is_late(schedule.due(self.kept.uid, next), wall));
             let is_skipped = is_too_old
                 || match schedule.catch_up() {
                     CatchUp::None => true,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::schedule::{KeptSchedule, Run, ScheduleSnapshot, ScheduleState};
+use crate::schedule::{KeptSchedule, Run, ScheduleSnapshot, ScheduleState, SkipReason};
 use crate::{JobId, Timestamp};
 
 /// The schedules by name, and when each has something to decide.
@@ -14,6 +14,10 @@ pub(in crate::machine) struct Schedules {
     due: BTreeSet<(Timestamp, Arc<str>)>,
     /// Whether this dispatcher has served the Hub, and no other one serves it.
     pub(super) are_served: bool,
+    /// The number of preparations of jobs.
+    preparations: u64,
+    /// The size of the texts in bytes.
+    bytes: u64,
 }
 
 /// A schedule, and its jobs.
@@ -23,11 +27,25 @@ pub(super) struct LiveSchedule {
     pub(super) state: Arc<ScheduleState>,
     /// Its jobs that have not ended, and their retries.
     pub(super) jobs: BTreeSet<JobId>,
-    /// The time whose job the shell prepares.
-    pub(super) starting: Option<Timestamp>,
-    /// The time whose job is prepared again later, and when.
-    pub(super) postponed: Option<(Timestamp, Timestamp)>,
+    /// What the shell prepares.
+    pub(super) starting: Option<Starting>,
+    /// What is prepared again later.
+    pub(super) postponed: Option<Starting>,
+    /// How often that was postponed.
+    pub(super) postponements: u32,
+    /// When it was known last that a time had to wait for an earlier one, and not for a dispatcher.
+    pub(super) waited_until: Timestamp,
     due: Option<Timestamp>,
+}
+
+/// A time whose job is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Starting {
+    pub(super) at: Timestamp,
+    /// The number of the preparation.
+    pub(super) number: u64,
+    /// Whether the time was missed.
+    pub(super) is_late: bool,
 }
 
 /// A schedule with its jobs that have not ended.
@@ -35,7 +53,9 @@ pub(super) struct LiveSchedule {
 pub struct LiveScheduleView {
     /// The schedule and how far it has come.
     pub snapshot: ScheduleSnapshot,
-    /// Its jobs that have not ended, and their retries.
+    /// The number of its jobs that have not ended, and of their retries.
+    pub running: usize,
+    /// The first of these jobs.
     pub jobs: Vec<JobId>,
 }
 
@@ -67,20 +87,63 @@ impl Schedules {
     pub(super) fn insert(&mut self, snapshot: ScheduleSnapshot) {
         let name = Arc::clone(snapshot.name());
         let ScheduleSnapshot { kept, state } = snapshot;
-        let new = LiveSchedule { kept, state, jobs: BTreeSet::new(), starting: None, postponed: None, due: None };
+        self.bytes += size_of_texts(&kept);
+        let new = LiveSchedule {
+            kept,
+            state,
+            jobs: BTreeSet::new(),
+            starting: None,
+            postponed: None,
+            postponements: 0,
+            waited_until: Timestamp::default(),
+            due: None,
+        };
         self.by_name.insert(name, new);
+    }
+
+    /// Replaces the text of a schedule.
+    pub(super) fn replace(
+        &mut self,
+        name: &str,
+        kept: &Arc<KeptSchedule>,
+    ) -> Option<(&mut LiveSchedule, Arc<KeptSchedule>)> {
+        let schedule = self.by_name.get_mut(name)?;
+        let before = std::mem::replace(&mut schedule.kept, Arc::clone(kept));
+        self.bytes = self.bytes + size_of_texts(kept) - size_of_texts(&before);
+        Some((schedule, before))
+    }
+
+    /// The number of a further preparation.
+    pub(super) fn next_preparation(&mut self) -> u64 {
+        self.preparations += 1;
+        self.preparations
+    }
+
+    /// No dispatcher but this one may start jobs from now on, or this one may not.
+    pub(super) fn serve(&mut self, are_served: bool) {
+        self.are_served = are_served;
+        if !are_served {
+            for name in self.by_name.keys().cloned().collect::<Vec<_>>() {
+                if let Some(schedule) = self.by_name.get_mut(&name) {
+                    schedule.starting = None;
+                }
+                self.plan(&name);
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<LiveSchedule> {
         let (name, schedule) = self.by_name.remove_entry(name)?;
+        self.bytes -= size_of_texts(&schedule.kept);
         if let Some(due) = schedule.due {
             self.due.remove(&(due, name));
         }
         Some(schedule)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+    /// The number of schedules, and the size of their texts in bytes.
+    pub(super) fn size(&self) -> (usize, u64) {
+        (self.by_name.len(), self.bytes)
     }
 
     /// The schedules with names after `after`, by name.
@@ -121,18 +184,29 @@ impl LiveSchedule {
         Arc::make_mut(&mut self.state)
     }
 
-    pub(super) fn view(&self) -> LiveScheduleView {
+    /// A view with at most this number of jobs.
+    pub(super) fn view(&self, jobs: usize) -> LiveScheduleView {
         let snapshot = ScheduleSnapshot { kept: Arc::clone(&self.kept), state: Arc::clone(&self.state) };
-        LiveScheduleView { snapshot, jobs: self.jobs.iter().copied().collect() }
+        LiveScheduleView { snapshot, running: self.jobs.len(), jobs: self.jobs.iter().copied().take(jobs).collect() }
     }
 
-    /// When the schedule has something to decide. `None`: it waits for the shell, for the end of a pause, or for ever.
-    fn next_due(&self) -> Option<Timestamp> {
-        if self.starting.is_some() || self.state.paused.is_some() {
-            return None;
+    /// Gives up what is being prepared.
+    pub(super) fn drop_preparation(&mut self) {
+        (self.starting, self.postponed) = (None, None);
+    }
+
+    /// Gives up what is being prepared. If the next time has come already, and waits for its jitter or for its job, it is recorded as skipped.
+    pub(super) fn withdraw(&mut self, wall: Timestamp) {
+        self.drop_preparation();
+        if let Some(at) = self.state.next_at.filter(|at| *at <= wall) {
+            self.state_mut().skip(at, SkipReason::Withdrawn, None);
         }
-        if let Some((_, again)) = self.postponed {
-            return Some(again);
+    }
+
+    /// When the schedule has something to decide. `None`: it waits for the shell or for the end of a pause, or has no further time.
+    fn next_due(&self) -> Option<Timestamp> {
+        if self.starting.is_some() || self.postponed.is_some() || self.state.paused.is_some() {
+            return None;
         }
         if self.has_free_buffer() {
             return Some(Timestamp::default());
@@ -144,4 +218,9 @@ impl LiveSchedule {
     pub(super) fn has_free_buffer(&self) -> bool {
         !self.state.buffered.is_empty() && self.jobs.is_empty()
     }
+}
+
+/// The memory of the texts of a schedule in bytes.
+fn size_of_texts(kept: &KeptSchedule) -> u64 {
+    (kept.schedule.source().len() + kept.schedule.run_text().len()) as u64
 }
