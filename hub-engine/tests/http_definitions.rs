@@ -8,7 +8,7 @@ use http_support::{FakeHub, Served, answer, client};
 use hub_core::definition::Reference;
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::{AliasChange, DefinitionDraft, DefinitionFilter, Hub};
+use hub_engine::operations::{AliasChange, DefinitionDraft, Hub, NamePage};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -39,14 +39,7 @@ async fn every_route_calls_the_hub() {
         ("PUT", "new?dry_run=true", "", 200, json!({"created": true}), "define new  [] None true"),
         ("GET", "etl@prod", "", 200, json!({"name": "etl", "version": 2, "by": "ops"}), "definition etl@prod"),
         ("GET", "etl%407", "", 200, json!({"name": "etl", "aliases": ["prod"]}), "definition etl@7"),
-        (
-            "GET",
-            "?limit=5&after=a",
-            "",
-            200,
-            json!({"next": "etl"}),
-            "DefinitionFilter { limit: Some(5), after: Some(\"a\") }",
-        ),
+        ("GET", "?limit=5&after=a", "", 200, json!({"next": "etl"}), "NamePage { limit: Some(5), after: Some(\"a\") }"),
         (
             "PUT",
             "etl/aliases/prod",
@@ -117,7 +110,7 @@ async fn the_client_sends_what_it_is_asked() {
     let reference: Reference = "etl@prod".parse().unwrap();
     let record = over_http.definition(reference).await.unwrap();
     assert_eq!((&*record.name, record.summary.aliases.len(), record.versions.len()), ("etl", 1, 1));
-    let page = over_http.definitions(DefinitionFilter { limit: Some(3), after: Some("a&b".to_owned()) }).await.unwrap();
+    let page = over_http.definitions(NamePage { limit: Some(3), after: Some("a&b".to_owned()) }).await.unwrap();
     assert_eq!((page.definitions[0].aliases.len(), page.next.as_deref()), (1, Some("etl")));
     for version in [Some(3), None] {
         over_http.set_alias(AliasChange { name: "etl".into(), alias: "a/b".into(), version }).await.unwrap();
@@ -125,7 +118,7 @@ async fn the_client_sends_what_it_is_asked() {
     let calls = [
         "define new\u{e9}? {\n} [\"prod&x\"] Some(\"a b\") true",
         "definition etl@prod",
-        "DefinitionFilter { limit: Some(3), after: Some(\"a&b\") }",
+        "NamePage { limit: Some(3), after: Some(\"a&b\") }",
         "AliasChange { name: \"etl\", alias: \"a/b\", version: Some(3) }",
         "AliasChange { name: \"etl\", alias: \"a/b\", version: None }",
     ];

@@ -8,7 +8,7 @@ use http_support::{FakeHub, Served, answer, client, schedule_answer};
 use hub_core::JobId;
 use hub_engine::client::HttpHub;
 use hub_engine::http::HttpSettings;
-use hub_engine::operations::{Hub, ScheduleDraft, ScheduleFilter, ScheduleOrder, ScheduleRequest, ScheduleTrigger};
+use hub_engine::operations::{Hub, NamePage, ScheduleDraft, ScheduleOrder, ScheduleRequest, ScheduleTrigger};
 use reqwest::Method;
 
 async fn served() -> (Arc<FakeHub>, Served) {
@@ -82,7 +82,7 @@ async fn the_client_sends_what_it_is_asked() {
             by: Some("a b".to_owned()),
             dry_run: true,
         }),
-        ScheduleRequest::List(ScheduleFilter { limit: Some(3), after: Some("a&b".to_owned()) }),
+        ScheduleRequest::List(NamePage { limit: Some(3), after: Some("a&b".to_owned()) }),
         ScheduleRequest::Get { name: name() },
         ScheduleRequest::Remove { name: name() },
         ScheduleRequest::Pause(order()),

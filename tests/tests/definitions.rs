@@ -1,7 +1,8 @@
 //! Definitions with the programs: `docs/definitions.md`.
 
+use hub_tests::client_calls::{answered, parsed, refused, write};
 use hub_tests::{Programs, root};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const MODULES: [(&str, &str); 3] = [
     ("total.py", "def total(values):\n    return sum(values)\n"),
@@ -11,32 +12,6 @@ const MODULES: [(&str, &str); 3] = [
         "import os, time\n\ndef hold(path, data):\n    while not os.path.exists(path):\n        time.sleep(0.05)\n    return data\n",
     ),
 ];
-
-/// The standard output and the standard error of a command that succeeds.
-fn said(programs: &Programs, args: &[&str]) -> (String, String) {
-    let output = programs.run("hub-client", args);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn refused(programs: &Programs, args: &[&str], code: i32) -> String {
-    let output = programs.run("hub-client", args);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-    said
-}
-
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn write(programs: &Programs, name: &str, text: &str) -> String {
-    let path = programs.directory().join(name);
-    std::fs::create_dir_all(path.parent().expect("it is in a directory")).unwrap();
-    std::fs::write(&path, text).unwrap();
-    path.to_string_lossy().into_owned()
-}
 
 fn examples() -> String {
     root().join("etc/definitions").to_string_lossy().into_owned()
@@ -49,17 +24,17 @@ fn definitions_are_applied_started_and_changed_while_jobs_keep_their_version() {
     let (programs, hub) = programs.start_in_memory(&MODULES, &["--store", &store]);
     let examples = examples();
 
-    let (_, dry) = said(&programs, &["definitions", "apply", &examples, "--dry-run"]);
+    let (_, dry) = answered(&programs, &["definitions", "apply", &examples, "--dry-run"]);
     assert!(
         dry.contains("report would get a new version") && dry.contains("2 definitions: 2 new versions would be made"),
         "{dry}"
     );
-    assert_eq!(said(&programs, &["definitions", "list", "-o", "json"]).0.trim(), "[]");
-    let (applied, first) = said(&programs, &["definitions", "apply", &examples, "--alias", "prod", "-o", "json"]);
+    assert_eq!(answered(&programs, &["definitions", "list", "-o", "json"]).0.trim(), "[]");
+    let (applied, first) = answered(&programs, &["definitions", "apply", &examples, "--alias", "prod", "-o", "json"]);
     let names: Vec<_> = parsed(&applied).as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, ["sum", "report"], "each comes after those that it runs");
     assert!(first.contains("report has version 1, which is new; report@prod is now version 1"), "{first}");
-    let (_, again) = said(&programs, &["definitions", "apply", &examples, "--alias", "prod"]);
+    let (_, again) = answered(&programs, &["definitions", "apply", &examples, "--alias", "prod"]);
     assert!(
         again.contains("2 definitions: 0 new versions")
             && !again.contains("moved")
@@ -69,7 +44,7 @@ fn definitions_are_applied_started_and_changed_while_jobs_keep_their_version() {
 
     let start =
         ["definitions", "start", "report", "--input", "numbers=[4, 5]", "--label", "run=x", "--wait", "-o", "json"];
-    let record = parsed(&said(&programs, &start).0);
+    let record = parsed(&answered(&programs, &start).0);
     assert_eq!(record["output"], json!({"day": "2026-11-28", "result": 18}));
     assert_eq!((&record["definition"], &record["labels"]), (&json!("report@1"), &json!({"run": "x", "team": "demo"})));
     assert_eq!(record["inputs"], json!({"numbers": [4, 5], "day": "2026-11-28", "factor": 2}));
@@ -93,13 +68,13 @@ fn definitions_are_applied_started_and_changed_while_jobs_keep_their_version() {
         json!({"name": "inner", "tasks": [{"name": "total", "args": [[result]]}], "output": "_total.data"}).to_string()
     };
     let files = write(&programs, "jobs/inner.json", &inner(1));
-    said(&programs, &["definitions", "apply", &files, "--alias", "prod"]);
+    answered(&programs, &["definitions", "apply", &files, "--alias", "prod"]);
     let outer = write(&programs, "jobs/held.json", &held.to_string());
-    said(&programs, &["definitions", "apply", &outer]);
-    let (id, _) = said(&programs, &["definitions", "start", "held", "--key", "k"]);
+    answered(&programs, &["definitions", "apply", &outer]);
+    let (id, _) = answered(&programs, &["definitions", "start", "held", "--key", "k"]);
     write(&programs, "jobs/inner.json", &inner(2));
     write(&programs, "jobs/held.json", &held.to_string().replace("_later.data", "_later.status"));
-    let (_, changed) = said(
+    let (_, changed) = answered(
         &programs,
         &["definitions", "apply", &format!("{}/jobs", programs.directory().display()), "--alias", "prod"],
     );
@@ -112,31 +87,31 @@ fn definitions_are_applied_started_and_changed_while_jobs_keep_their_version() {
     std::fs::remove_file(programs.directory().join("hub-dispatcher.log")).unwrap();
     let (programs, hub) = programs.start_in_memory(&MODULES, &["--store", &store]);
     // The same start returns the same job, although the newest version is another one.
-    assert_eq!(said(&programs, &["definitions", "start", "held", "--key", "k"]).0, id);
+    assert_eq!(answered(&programs, &["definitions", "start", "held", "--key", "k"]).0, id);
     std::fs::write(&go, "").unwrap();
     let ended = programs.ended(id.trim());
     assert_eq!((&ended["output"], &ended["definition"]), (&json!(1), &json!("held@1")), "{ended:#}");
-    let retried = said(&programs, &["retry", id.trim(), "--from", "start", "--wait", "-o", "json"]);
+    let retried = answered(&programs, &["retry", id.trim(), "--from", "start", "--wait", "-o", "json"]);
     assert_eq!(parsed(&retried.0)["output"], json!(1), "a retry has the same versions");
-    let newest = parsed(&said(&programs, &["definitions", "start", "held", "--wait", "-o", "json"]).0);
+    let newest = parsed(&answered(&programs, &["definitions", "start", "held", "--wait", "-o", "json"]).0);
     assert_eq!((&newest["output"], &newest["definition"]), (&json!("SUCCESS"), &json!("held@2")));
 
     let listed = |filter: &str| {
-        let page = parsed(&said(&programs, &["list", filter, "-o", "json"]).0);
+        let page = parsed(&answered(&programs, &["list", filter, "-o", "json"]).0);
         page["jobs"].as_array().unwrap().len()
     };
     assert_eq!((listed("definition:held"), listed("definition:held@1"), listed("definition:report")), (3, 2, 1));
-    let (diff, _) = said(&programs, &["definitions", "diff", "inner@1", "inner@prod"]);
+    let (diff, _) = answered(&programs, &["definitions", "diff", "inner@1", "inner@prod"]);
     assert!(
         diff.contains("--- inner@1")
             && diff.contains("+++ inner@2")
             && diff.lines().any(|line| line.trim_start_matches('-').trim() == "1"),
         "{diff}"
     );
-    said(&programs, &["definitions", "alias", "inner", "prod", "1"]);
-    let shown = parsed(&said(&programs, &["definitions", "show", "inner@prod", "-o", "json"]).0);
+    answered(&programs, &["definitions", "alias", "inner", "prod", "1"]);
+    let shown = parsed(&answered(&programs, &["definitions", "show", "inner@prod", "-o", "json"]).0);
     assert_eq!((&shown["version"], &shown["versions"][1]["aliases"]), (&json!(1), &json!(["prod"])));
-    said(&programs, &["definitions", "alias", "inner", "prod", "--remove"]);
+    answered(&programs, &["definitions", "alias", "inner", "prod", "--remove"]);
     assert!(refused(&programs, &["definitions", "show", "inner@prod"], 3).contains("inner@prod"));
     hub.stop();
 }
@@ -167,7 +142,7 @@ fn files_with_problems_change_nothing_and_are_shown_with_their_lines() {
         assert!(words.iter().all(|word| said.contains(word)), "{text}: {said}");
         std::fs::remove_file(path).unwrap();
     }
-    assert_eq!(said(&programs, &["definitions", "list", "-o", "json"]).0.trim(), "[]", "nothing was applied");
+    assert_eq!(answered(&programs, &["definitions", "list", "-o", "json"]).0.trim(), "[]", "nothing was applied");
     // What only the dispatcher knows is found before anything is applied, too.
     for (text, words) in [
         ("name: b\ntasks:\n  - name: t\n    job: nowhere@7\n", vec!["b.yaml:4:10", "no definition \"nowhere@7\""]),
@@ -181,14 +156,18 @@ fn files_with_problems_change_nothing_and_are_shown_with_their_lines() {
         if words == ["runs itself"] {
             write(&programs, "jobs/b.yaml", "name: b\ntasks: [{name: total, args: [[1]]}]\n");
             write(&programs, "jobs/c.yaml", "name: c\ntasks: [{name: t, job: b}]\n");
-            said(&programs, &apply);
+            answered(&programs, &apply);
             write(&programs, "jobs/b.yaml", text);
         }
         let said = refused(&programs, &apply, 2);
         assert!(words.iter().all(|word| said.contains(word)), "{text}: {said}");
         std::fs::remove_file(path).unwrap();
         if words != ["runs itself"] {
-            assert_eq!(parsed(&self::said(&programs, &["definitions", "list", "-o", "json"]).0), json!([]), "{text}");
+            assert_eq!(
+                parsed(&self::answered(&programs, &["definitions", "list", "-o", "json"]).0),
+                json!([]),
+                "{text}"
+            );
         }
     }
     assert!(refused(&programs, &["definitions", "apply", "/nowhere"], 2).contains("/nowhere"));
@@ -203,9 +182,9 @@ fn a_start_is_run_without_a_hub_and_other_commands_read_yaml() {
     let examples = examples();
     let start = write(&programs, "start.yaml", "definition: report@1\ninputs: { numbers: [1], factor: 10 }\n");
     let run = ["run", &start, "--definitions", &examples, "--tasks-dir", &tasks, "-o", "json"];
-    let record = parsed(&said(&programs, &run).0);
+    let record = parsed(&answered(&programs, &run).0);
     assert_eq!((&record["output"]["result"], &record["definition"]), (&json!(10), &json!("report@1")));
-    let (_, valid) = said(&programs, &["validate", &start]);
+    let (_, valid) = answered(&programs, &["validate", &start]);
     assert!(valid.contains("valid"), "{valid}");
     let bad = write(&programs, "bad.yml", "name: j\ntasks:\n- name: t\n  retry: {maximum_attempts: 0}\n");
     assert!(refused(&programs, &["validate", &bad], 2).contains("bad.yml:4:29"));

@@ -1,39 +1,21 @@
 //! The Python client: its wheel in a fresh environment, against a real Hub.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+use hub_tests::python::{run_python, virtual_environment};
 use hub_tests::{Programs, root};
 
-/// A Python interpreter with mypy and venv: the first one in PATH, or Debian's.
-fn python() -> &'static str {
-    let has_both = |python: &&&str| {
-        let asked = Command::new(python).args(["-c", "import mypy, venv, ensurepip"]).stderr(Stdio::null()).status();
-        asked.is_ok_and(|status| status.success())
-    };
-    let found = ["python3", "/usr/bin/python3"].iter().find(has_both);
-    found.expect("no Python has mypy and venv: install mypy and python3-venv")
-}
-
-/// Runs a command in a directory, with these variables, and demands that it succeeds.
-fn run(directory: &Path, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {text}");
-    text
+/// Runs Python in a directory, with these variables, and demands that it succeeds.
+fn run(directory: &Path, python: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let (succeeded, output) = run_python(directory, python, arguments, variables);
+    assert!(succeeded, "{arguments:?}: {output}");
+    output
 }
 
 /// Builds the wheel, and installs it into a fresh environment. Returns its interpreter.
 fn install(directory: &Path) -> String {
     let package = root().join("hub-engine/python").to_string_lossy().into_owned();
-    run(directory, python(), &["-m", "venv", "--system-site-packages", "venv"], &[]);
-    let own = directory.join("venv/bin/python").to_string_lossy().into_owned();
+    let own = virtual_environment(directory);
     run(directory, &own, &["-m", "pip", "wheel", "--no-index", "--no-deps", "-w", "dist", &package], &[]);
     let wheels = std::fs::read_dir(directory.join("dist")).unwrap().map(|entry| entry.unwrap().path());
     let wheels: Vec<String> = wheels.map(|path| path.to_string_lossy().into_owned()).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hub_core::Timestamp;
+use hub_tests::client_calls::{answered, parsed, refused, write};
 use hub_tests::{Programs, eventually, root};
 use serde_json::{Value, json};
 
@@ -14,32 +15,8 @@ const MODULES: [(&str, &str); 5] = [
     ("nap.py", "import time\n\ndef nap(seconds, value):\n    time.sleep(seconds)\n    return value\n"),
 ];
 
-fn said(programs: &Programs, args: &[&str]) -> (String, String) {
-    let output = programs.run("hub-client", args);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-    (text(&output.stdout), text(&output.stderr))
-}
-
-fn refused(programs: &Programs, args: &[&str], code: i32) -> String {
-    let output = programs.run("hub-client", args);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-    said
-}
-
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn write(programs: &Programs, name: &str, text: &str) -> String {
-    let path = programs.directory().join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_string_lossy().into_owned()
-}
-
 fn show(programs: &Programs, name: &str) -> Value {
-    parsed(&said(programs, &["schedules", "show", name, "-o", "json"]).0)
+    parsed(&answered(programs, &["schedules", "show", name, "-o", "json"]).0)
 }
 
 /// Waits until this holds for a schedule.
@@ -51,7 +28,7 @@ fn until(programs: &Programs, name: &str, holds: impl Fn(&Value) -> bool) -> Val
 }
 
 fn jobs(programs: &Programs, filter: &str) -> Vec<Value> {
-    let page = parsed(&said(programs, &["list", filter, "--limit", "1000", "-o", "json"]).0);
+    let page = parsed(&answered(programs, &["list", filter, "--limit", "1000", "-o", "json"]).0);
     page["jobs"].as_array().unwrap().clone()
 }
 
@@ -61,16 +38,16 @@ fn schedules_are_applied_shown_paused_triggered_and_removed() {
     let etc = |name: &str| root().join("etc").join(name).to_string_lossy().into_owned();
     let schedules = etc("schedules");
     assert!(refused(&programs, &["schedules", "apply", &schedules], 2).contains("no definition \"report@prod\""));
-    assert_eq!(said(&programs, &["schedules", "list", "-o", "json"]).0.trim(), "[]");
-    said(&programs, &["definitions", "apply", &etc("definitions"), "--alias", "prod"]);
-    let (_, dry) = said(&programs, &["schedules", "apply", &schedules, "--dry-run"]);
+    assert_eq!(answered(&programs, &["schedules", "list", "-o", "json"]).0.trim(), "[]");
+    answered(&programs, &["definitions", "apply", &etc("definitions"), "--alias", "prod"]);
+    let (_, dry) = answered(&programs, &["schedules", "apply", &schedules, "--dry-run"]);
     assert!(dry.contains("nightly-report would be created") && dry.contains("(nothing was changed)"), "{dry}");
-    let (_, first) = said(&programs, &["schedules", "apply", &schedules]);
+    let (_, first) = answered(&programs, &["schedules", "apply", &schedules]);
     assert!(first.contains("nightly-report is new; next time: ") && first.contains("2 schedules: 2 new"), "{first}");
-    let (_, again) = said(&programs, &["schedules", "apply", &schedules]);
+    let (_, again) = answered(&programs, &["schedules", "apply", &schedules]);
     assert!(again.contains("nightly-report is unchanged") && again.contains("0 new, 0 changed"), "{again}");
 
-    let (id, _) = said(&programs, &["schedules", "trigger", "nightly-report"]);
+    let (id, _) = answered(&programs, &["schedules", "trigger", "nightly-report"]);
     let ended = programs.ended(id.trim());
     assert_eq!((&ended["status"], &ended["definition"]), (&json!("SUCCESS"), &json!("report@1")), "{ended:#}");
     assert_eq!((&ended["schedule"]["name"], &ended["schedule"]["triggered"]), (&json!("nightly-report"), &json!(true)));
@@ -79,19 +56,19 @@ fn schedules_are_applied_shown_paused_triggered_and_removed() {
     assert_eq!((&record["started"], &record["last"]["job"]), (&json!(1), &ended["id"]));
     assert_eq!(record["upcoming"].as_array().unwrap().len(), 10);
 
-    said(&programs, &["schedules", "pause", "nightly-report", "--reason", "moving", "--by", "kim"]);
-    let (table, _) = said(&programs, &["schedules", "show", "nightly-report", "-o", "table"]);
+    answered(&programs, &["schedules", "pause", "nightly-report", "--reason", "moving", "--by", "kim"]);
+    let (table, _) = answered(&programs, &["schedules", "show", "nightly-report", "-o", "table"]);
     assert!(table.contains("by kim: moving") && table.contains("started 1 job"), "{table}");
-    assert!(said(&programs, &["schedules", "list", "-o", "table"]).0.contains("paused"));
-    said(&programs, &["schedules", "resume", "nightly-report"]);
+    assert!(answered(&programs, &["schedules", "list", "-o", "table"]).0.contains("paused"));
+    answered(&programs, &["schedules", "resume", "nightly-report"]);
     assert_eq!(show(&programs, "nightly-report")["paused"], Value::Null);
 
     // A changed text keeps what the schedule has done.
     let changed = write(&programs, "changed.yaml", "name: nightly-report\njob: report@prod\ncron: 0 3 * * *\n");
-    let (_, said_changed) = said(&programs, &["schedules", "apply", &changed]);
+    let (_, said_changed) = answered(&programs, &["schedules", "apply", &changed]);
     assert!(said_changed.contains("nightly-report changed"), "{said_changed}");
     assert_eq!(show(&programs, "nightly-report")["started"], json!(1));
-    said(&programs, &["schedules", "remove", "nightly-report"]);
+    answered(&programs, &["schedules", "remove", "nightly-report"]);
     for command in ["show", "pause", "resume", "trigger", "remove"] {
         let why = refused(&programs, &["schedules", command, "nightly-report"], 3);
         assert!(why.contains("there is no schedule \"nightly-report\""), "{why}");
@@ -143,7 +120,7 @@ fn each_time_once(overlap: &str) {
     let (mut programs, mut hub) = programs.start_in_memory(&MODULES, &["--store", &store]);
     let text = json!({"name": "tick", "every": "1s", "overlap": overlap, "catch_up": "all",
         "job": {"name": "tick", "tasks": [{"name": "nap", "args": [3, "_.job.scheduled_at"]}], "output": "_nap.data"}});
-    said(&programs, &["schedules", "apply", &write(&programs, "tick.json", &text.to_string())]);
+    answered(&programs, &["schedules", "apply", &write(&programs, "tick.json", &text.to_string())]);
     let decided =
         |record: &Value| ["started", "skipped", "waiting"].map(|key| record[key].as_u64().unwrap()).iter().sum::<u64>();
     for round in 1..=3 {
@@ -157,7 +134,7 @@ fn each_time_once(overlap: &str) {
         std::fs::remove_file(programs.directory().join("hub-dispatcher.log")).unwrap();
         (programs, hub) = programs.start_in_memory(&MODULES, &["--store", &store]);
     }
-    said(&programs, &["schedules", "pause", "tick"]);
+    answered(&programs, &["schedules", "pause", "tick"]);
     let record = until(&programs, "tick", |record| record["running"] == 0 || overlap != "skip");
     let anchor = record["created_at"].as_str().unwrap();
     let nominal: Vec<String> = jobs(&programs, "name:tick")

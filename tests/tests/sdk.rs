@@ -2,36 +2,16 @@
 //! there.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use hub_tests::docs::{Page, Step, Terminal};
+use hub_tests::python::{run_python, virtual_environment};
 use hub_tests::{Programs, root};
 
-/// A Python interpreter with pytest and mypy: the first one in PATH, or Debian's.
-fn python() -> &'static str {
-    let has_both = |python: &&&str| {
-        let asked =
-            Command::new(python).args(["-c", "import pytest, mypy, venv, ensurepip"]).stderr(Stdio::null()).status();
-        asked.is_ok_and(|status| status.success())
-    };
-    let found = ["python3", "/usr/bin/python3"].iter().find(has_both);
-    found.expect("no Python has pytest, mypy and venv: install python3-pytest, mypy and python3-venv")
-}
-
-/// Runs a command in a directory. Returns whether it succeeded, and its output.
-fn run(directory: &Path, program: &str, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(program).args(arguments).current_dir(directory).output().expect("the program starts");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Creates the environment `venv` with the package, and with pytest and mypy of the system. Returns its interpreter.
+/// Creates an environment with the package. Returns its interpreter.
 fn install(directory: &Path) -> String {
+    let own = virtual_environment(directory);
     let package = root().join("hub-engine/python").to_string_lossy().into_owned();
-    let own = directory.join("venv/bin/python").to_string_lossy().into_owned();
-    let (succeeded, output) = run(directory, python(), &["-m", "venv", "--system-site-packages", "venv"]);
-    assert!(succeeded, "{output}");
-    let (succeeded, output) = run(directory, &own, &["-m", "pip", "install", "--no-index", &package]);
+    let (succeeded, output) = run_python(directory, &own, &["-m", "pip", "install", "--no-index", &package], &[]);
     assert!(succeeded, "{output}");
     own
 }
@@ -53,7 +33,7 @@ fn the_page_works_with_the_installed_package() {
     let programs = Programs::alone().with("TERM", "dumb");
     let python = install(programs.directory());
     std::fs::write(programs.directory().join("wrong.py"), WRONG).unwrap();
-    let (_, output) = run(programs.directory(), &python, &["-m", "mypy", "--strict", "wrong.py"]);
+    let (_, output) = run_python(programs.directory(), &python, &["-m", "mypy", "--strict", "wrong.py"], &[]);
     for line in [4, 6, 7, 8] {
         assert!(output.contains(&format!("wrong.py:{line}: error: ")), "{output}");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hub_core::definition::{Library, Reference, Which, check_name};
 use hub_core::job::{Job, Limits, Problem, ProblemCode};
 use hub_engine::operations::{
-    AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionRecord, DefinitionSummary, Hub, RequestError,
+    AliasChange, Defined, DefinitionDraft, DefinitionRecord, DefinitionSummary, Hub, NamePage, RequestError,
     RequestErrorKind, Submission,
 };
 use serde_json::{Map, Value, json};
@@ -314,7 +314,7 @@ fn shown(defined: &Defined, dry_run: bool) -> String {
 async fn list(hub: &dyn Hub) -> Result<Vec<DefinitionSummary>, Failure> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = hub.definitions(DefinitionFilter { limit: Some(PAGE_SIZE), after }).await?;
+        let page = hub.definitions(NamePage { limit: Some(PAGE_SIZE), after }).await?;
         all.extend(page.definitions);
         after = page.next;
         if after.is_none() {

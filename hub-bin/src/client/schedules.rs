@@ -9,8 +9,8 @@ use hub_core::job::{Job, Limits, Problem};
 use hub_core::schedule::Schedule;
 use hub_core::{JobId, Timestamp};
 use hub_engine::operations::{
-    Hub, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleDraft, ScheduleFilter, ScheduleOrder, ScheduleRequest,
-    ScheduleSet, ScheduleSummary, ScheduleTrigger, SetChange, UpcomingRun,
+    Hub, NamePage, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleChange, ScheduleDraft, ScheduleOrder,
+    ScheduleRequest, ScheduleSet, ScheduleSummary, ScheduleTrigger, UpcomingRun,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -191,16 +191,16 @@ async fn apply(
     for (ScheduleFile { file, name }, set) in files.iter().zip(&sets) {
         let would = if dry_run { "would be " } else { "" };
         let what = match set.change {
-            SetChange::Created => format!("{name} {}", if dry_run { "would be created" } else { "is new" }),
-            SetChange::Changed => format!("{name} {would}changed"),
-            SetChange::Unchanged => format!("{name} is unchanged"),
+            ScheduleChange::Created => format!("{name} {}", if dry_run { "would be created" } else { "is new" }),
+            ScheduleChange::Changed => format!("{name} {would}changed"),
+            ScheduleChange::Unchanged => format!("{name} is unchanged"),
         };
         let next = set.upcoming.first().map_or_else(String::new, |next| format!("; next time: {}", next.local));
         output.say(&format!("{}: {what}{next}", file.path.display()));
         output.warn(&set.warnings);
     }
     let count = |change| sets.iter().filter(|set| set.change == change).count();
-    let (created, changed) = (count(SetChange::Created), count(SetChange::Changed));
+    let (created, changed) = (count(ScheduleChange::Created), count(ScheduleChange::Changed));
     let would = if dry_run { " (nothing was changed)" } else { "" };
     let plural = if sets.len() == 1 { "" } else { "s" };
     let line = format!("{} schedule{plural}: {created} new, {changed} changed{would}", sets.len());
@@ -220,7 +220,7 @@ async fn set(hub: &dyn Hub, one: &ScheduleFile, by: Option<String>, dry_run: boo
 async fn list(hub: &dyn Hub) -> Result<Vec<ScheduleSummary>, Failure> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let filter = ScheduleFilter { limit: Some(PAGE_SIZE), after };
+        let filter = NamePage { limit: Some(PAGE_SIZE), after };
         let ScheduleAnswer::List(page) = hub.schedules(ScheduleRequest::List(filter)).await? else {
             return Err(unexpected());
         };

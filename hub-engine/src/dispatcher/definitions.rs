@@ -19,8 +19,7 @@ use super::intake::{MAXIMUM_INLINE_BYTES, check_schema, parser_failed, refusal, 
 use super::local::LocalHub;
 use crate::clock::wall;
 use crate::operations::{
-    AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord, RequestError,
-    RequestErrorKind,
+    AliasChange, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord, NamePage, RequestError, RequestErrorKind,
 };
 
 /// Where it does not stand in a text, there is no schema to compile.
@@ -96,7 +95,7 @@ impl LocalHub {
         self.ask(|answer| Ask::Define(changes, turn, answer)).await.map(drop)
     }
 
-    pub(super) async fn definitions_of(&self, filter: DefinitionFilter) -> Result<DefinitionPage, RequestError> {
+    pub(super) async fn definitions_of(&self, filter: NamePage) -> Result<DefinitionPage, RequestError> {
         let limit = filter.checked_limit()?;
         let page = self.intake.store.definitions(filter.after.as_deref(), limit).await;
         page.map_err(|error| self.intake.store_failed(error))

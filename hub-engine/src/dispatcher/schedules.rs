@@ -16,8 +16,9 @@ use super::local::LocalHub;
 use super::room::ParsePermit;
 use crate::clock::wall;
 use crate::operations::{
-    RequestError, RequestErrorKind, ScheduleAnswer, ScheduleDraft, ScheduleFilter, ScheduleName, SchedulePage,
-    ScheduleRecord, ScheduleRequest, ScheduleSet, ScheduleSummary, ScheduleTrigger, SetChange, Submitted, UpcomingRun,
+    NamePage, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleChange, ScheduleDraft, ScheduleName,
+    SchedulePage, ScheduleRecord, ScheduleRequest, ScheduleSet, ScheduleSummary, ScheduleTrigger, Submitted,
+    UpcomingRun,
 };
 
 /// Maximum size of a schedule in bytes.
@@ -72,17 +73,17 @@ impl LocalHub {
         let mut warnings = schedule.notes();
         warnings.extend(self.try_job(&schedule, now).await?);
         let change = match &before {
-            None => SetChange::Created,
-            Some(before) if *before.schedule == schedule => SetChange::Unchanged,
-            Some(_) => SetChange::Changed,
+            None => ScheduleChange::Created,
+            Some(before) if *before.schedule == schedule => ScheduleChange::Unchanged,
+            Some(_) => ScheduleChange::Changed,
         };
         let upcoming = upcoming(&schedule, now);
         if upcoming.is_empty() {
             warnings.push("the schedule has ended: it starts no more jobs".to_owned());
         }
-        if !dry_run && change != SetChange::Unchanged {
+        if !dry_run && change != ScheduleChange::Unchanged {
             let uid = before.map_or_else(|| self.new_uid(&name, now), |before| before.uid);
-            let is_new = change == SetChange::Created;
+            let is_new = change == ScheduleChange::Created;
             self.check_room(&schedule, is_new).await?;
             let schedule = Arc::new(schedule);
             let kept = Arc::new(KeptSchedule { uid, created_at, changed_at: now, by: by.map(Into::into), schedule });
@@ -134,7 +135,7 @@ impl LocalHub {
         Ok(job.warnings())
     }
 
-    async fn list_schedules(&self, filter: ScheduleFilter) -> Result<SchedulePage, RequestError> {
+    async fn list_schedules(&self, filter: NamePage) -> Result<SchedulePage, RequestError> {
         let limit = filter.checked_limit()?;
         let ask = |answer| ScheduleAsk::List(filter.after, limit + 1, answer);
         let mut found = self.ask_schedule(ask).await?;

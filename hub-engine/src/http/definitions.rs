@@ -13,7 +13,7 @@ use super::answer::{Refused, Reply, created, with_status};
 use super::api::Api;
 use super::body;
 use super::query::{PathId, Query, parse, read_id};
-use crate::operations::{AliasChange, DefinitionDraft, DefinitionFilter, Request};
+use crate::operations::{AliasChange, DefinitionDraft, NamePage, Request};
 use crate::wire::object;
 
 /// The body of a change of an alias. The path already contains the definition and the alias.
@@ -28,7 +28,7 @@ type AliasPath = Result<Path<(String, String)>, PathRejection>;
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Reply {
     let query = Query::read(query.as_deref(), &["limit", "after"])?;
-    let filter = DefinitionFilter { limit: query.one("limit")?, after: query.one("after")? };
+    let filter = NamePage { limit: query.one("limit")?, after: query.one("after")? };
     api.ask(Request::Definitions { filter }).await
 }
 

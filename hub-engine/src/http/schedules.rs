@@ -13,8 +13,8 @@ use super::api::Api;
 use super::body;
 use super::query::{PathId, Query, read_id};
 use crate::operations::{
-    Answer, Request, ScheduleAnswer, ScheduleDraft, ScheduleFilter, ScheduleOrder, ScheduleRequest, ScheduleTrigger,
-    SetChange,
+    Answer, NamePage, Request, ScheduleAnswer, ScheduleChange, ScheduleDraft, ScheduleOrder, ScheduleRequest,
+    ScheduleTrigger,
 };
 use crate::wire::object;
 
@@ -28,7 +28,7 @@ struct OrderBody {
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Reply {
     let query = Query::read(query.as_deref(), &["limit", "after"])?;
-    let filter = ScheduleFilter { limit: query.one("limit")?, after: query.one("after")? };
+    let filter = NamePage { limit: query.one("limit")?, after: query.one("after")? };
     ask(&api, ScheduleRequest::List(filter)).await
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn put(State(api): State<Api>, name: PathId, RawQuery(query): R
     let text = body::job_text(bytes)?.into();
     let draft = ScheduleDraft { name: Arc::clone(&name), text, by, dry_run };
     match api.hub.schedules(ScheduleRequest::Set(draft)).await? {
-        ScheduleAnswer::Set(set) if set.change == SetChange::Created && !dry_run => {
+        ScheduleAnswer::Set(set) if set.change == ScheduleChange::Created && !dry_run => {
             Ok(created(&set, &format!("/api/v1/schedules/{name}")))
         }
         ScheduleAnswer::Set(set) => Ok(with_status(StatusCode::OK, &set)),

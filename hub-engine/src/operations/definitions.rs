@@ -7,8 +7,6 @@ use hub_core::definition::{Pin, VersionSummary};
 use hub_core::{Json, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::error::{RequestError, RequestErrorKind};
-
 /// A request to make a version of a definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,24 +56,12 @@ pub struct AliasChange {
     pub version: Option<u32>,
 }
 
-/// Selects a page of definitions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DefinitionFilter {
-    /// Maximum number of definitions (1 to 1,000; default 100).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// The `next` of the previous page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-}
-
 /// A page of definitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinitionPage {
     /// The definitions, by name.
     pub definitions: Vec<DefinitionSummary>,
-    /// The cursor for [`DefinitionFilter::after`] of the next page. Absent on the last page.
+    /// The cursor for [`NamePage::after`](super::NamePage::after) of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -115,25 +101,6 @@ pub struct DefinitionRecord {
 impl DefinitionRecord {
     /// Maximum number of versions in a record.
     pub const LISTED: usize = 1000;
-}
-
-impl DefinitionFilter {
-    const MAX_PAGE: u32 = 1000;
-    const DEFAULT_PAGE: u32 = 100;
-
-    /// The maximum number of definitions.
-    ///
-    /// # Errors
-    /// If the limit is out of range.
-    pub fn checked_limit(&self) -> Result<usize, RequestError> {
-        match self.limit.unwrap_or(Self::DEFAULT_PAGE) {
-            limit @ 1..=Self::MAX_PAGE => Ok(limit as usize),
-            limit => {
-                let message = format!("limit must be from 1 to {}, not {limit}", Self::MAX_PAGE);
-                Err(RequestError::new(RequestErrorKind::InvalidRequest, message))
-            }
-        }
-    }
 }
 
 impl Defined {

@@ -10,11 +10,12 @@ use hub_core::{JobId, JobStatus, Json};
 
 use super::answer::Answer;
 use super::cancel::JobCancel;
-use super::definitions::{AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord};
+use super::definitions::{AliasChange, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord};
 use super::document::Document;
 use super::error::RequestError;
 use super::health::{HealthReport, WorkerInfo};
 use super::jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
+use super::name_page::NamePage;
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::priority::PriorityRequest;
@@ -280,7 +281,7 @@ pub trait Hub: Send + Sync + 'static {
     ///
     /// # Errors
     /// `InvalidRequest` for an invalid page.
-    async fn definitions(&self, filter: DefinitionFilter) -> Result<DefinitionPage, RequestError> {
+    async fn definitions(&self, filter: NamePage) -> Result<DefinitionPage, RequestError> {
         match self.call(Request::Definitions { filter }).await? {
             Answer::Definitions(page) => Ok(page),
             _ => Err(Answer::unexpected()),

@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod hub;
 mod jobs;
+mod name_page;
 mod pause;
 mod posted;
 mod priority;
@@ -21,15 +22,15 @@ mod waits;
 
 pub use answer::Answer;
 pub use cancel::{Cancelled, JobCancel};
-pub use definitions::{
-    AliasChange, Defined, DefinitionDraft, DefinitionFilter, DefinitionPage, DefinitionRecord, DefinitionSummary,
-};
+pub use definitions::{AliasChange, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord, DefinitionSummary};
 pub use document::Document;
 pub use error::{RequestError, RequestErrorKind};
 pub use health::{BrokerHealth, HealthReport, StoreHealth, WorkerInfo};
 pub use hub::Hub;
+pub use hub_core::machine::ScheduleChange;
 pub use hub_core::record::View;
 pub use jobs::{JobFilter, JobPage, Submission, Submitted, TaskQuery};
+pub use name_page::NamePage;
 pub use pause::{Pausable, PauseOrder, PauseRequest, PausedPool};
 pub use posted::{ResultUpdate, UpdateStatus};
 pub use priority::{JobPriority, PriorityRequest};
@@ -38,7 +39,7 @@ pub use repair::TaskRepair;
 pub use request::Request;
 pub use retry::JobRetry;
 pub use schedules::{
-    ScheduleAnswer, ScheduleDraft, ScheduleFilter, ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord,
-    ScheduleRequest, ScheduleSet, ScheduleSummary, ScheduleTrigger, SetChange, UpcomingRun,
+    ScheduleAnswer, ScheduleDraft, ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord, ScheduleRequest,
+    ScheduleSet, ScheduleSummary, ScheduleTrigger, UpcomingRun,
 };
 pub use waits::{JobSignal, SignalOutcome, SignalReceipt, TaskApproval};

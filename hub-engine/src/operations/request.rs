@@ -8,8 +8,9 @@ use hub_core::record::View;
 use serde::{Serialize, Serializer};
 
 use super::cancel::JobCancel;
-use super::definitions::{AliasChange, DefinitionDraft, DefinitionFilter};
+use super::definitions::{AliasChange, DefinitionDraft};
 use super::jobs::{JobFilter, TaskQuery};
+use super::name_page::NamePage;
 use super::pause::PauseRequest;
 use super::posted::ResultUpdate;
 use super::priority::PriorityRequest;
@@ -140,7 +141,7 @@ pub enum Request {
     Definitions {
         /// The page.
         #[serde(rename = "page")]
-        filter: DefinitionFilter,
+        filter: NamePage,
     },
     /// One version of a definition.
     Definition {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use hub_core::job_details::PauseRecord;
+use hub_core::machine::ScheduleChange;
 use hub_core::schedule::{LastRun, Skip};
 use hub_core::{JobId, Json, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::error::{RequestError, RequestErrorKind};
 use super::jobs::Submitted;
+use super::name_page::NamePage;
 
 /// A request about schedules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub enum ScheduleRequest {
     /// Keep a schedule under its name.
     Set(ScheduleDraft),
     /// A page of the schedules, by name.
-    List(ScheduleFilter),
+    List(NamePage),
     /// One schedule.
     Get {
         /// Its name.
@@ -77,18 +78,6 @@ pub struct ScheduleTrigger {
     pub id: Option<JobId>,
 }
 
-/// Selects a page of schedules.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScheduleFilter {
-    /// Maximum number of schedules (1 to 1,000; default 100).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// The `next` of the previous page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-}
-
 /// The answer to a [`ScheduleRequest`].
 #[derive(Clone, Debug)]
 pub enum ScheduleAnswer {
@@ -117,24 +106,12 @@ pub struct ScheduleSet {
     /// The name of the schedule.
     pub name: Arc<str>,
     /// Whether it is new, has changed, or has the same text as before.
-    pub change: SetChange,
+    pub change: ScheduleChange,
     /// Its next times, at most [`ScheduleRecord::UPCOMING`].
     pub upcoming: Vec<UpcomingRun>,
     /// What the author may not expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-}
-
-/// What setting a schedule has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SetChange {
-    /// It is new.
-    Created,
-    /// It has another text.
-    Changed,
-    /// It has the same text.
-    Unchanged,
 }
 
 /// A future time of a schedule.
@@ -152,7 +129,7 @@ pub struct UpcomingRun {
 pub struct SchedulePage {
     /// The schedules, by name.
     pub schedules: Vec<ScheduleSummary>,
-    /// The cursor for [`ScheduleFilter::after`] of the next page. Absent on the last page.
+    /// The cursor for [`NamePage::after`] of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -256,24 +233,5 @@ impl ScheduleAnswer {
             }
             ScheduleRequest::Trigger(_) => Self::Triggered(serde_json::from_str(text)?),
         })
-    }
-}
-
-impl ScheduleFilter {
-    const MAX_PAGE: u32 = 1000;
-    const DEFAULT_PAGE: u32 = 100;
-
-    /// The maximum number of schedules.
-    ///
-    /// # Errors
-    /// If the limit is out of range.
-    pub fn checked_limit(&self) -> Result<usize, RequestError> {
-        match self.limit.unwrap_or(Self::DEFAULT_PAGE) {
-            limit @ 1..=Self::MAX_PAGE => Ok(limit as usize),
-            limit => {
-                let message = format!("limit must be from 1 to {}, not {limit}", Self::MAX_PAGE);
-                Err(RequestError::new(RequestErrorKind::InvalidRequest, message))
-            }
-        }
     }
 }

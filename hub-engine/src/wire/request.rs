@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{VERSION, WireError, check_version, first_version, object, raw};
 use crate::operations::{
-    AliasChange, DefinitionDraft, DefinitionFilter, JobCancel, JobFilter, JobRetry, JobSignal, Pausable, PauseRequest,
+    AliasChange, DefinitionDraft, JobCancel, JobFilter, JobRetry, JobSignal, NamePage, Pausable, PauseRequest,
     PriorityRequest, Request, RequestError, ResultUpdate, ScheduleRequest, TaskApproval, TaskQuery, TaskRepair, View,
 };
 
@@ -118,7 +118,7 @@ impl RequestMessage {
             #[serde(default, deserialize_with = "object::optional")]
             alias: Option<AliasChange>,
             #[serde(default, deserialize_with = "object::optional")]
-            page: Option<DefinitionFilter>,
+            page: Option<NamePage>,
             reference: Option<Reference>,
             #[serde(default, deserialize_with = "object::optional")]
             schedule: Option<ScheduleRequest>,

@@ -16,9 +16,9 @@ use hub_core::{JobId, JobStatus, Json, TaskKinds, Timestamp};
 use hub_engine::http::{HttpSettings, serve};
 use hub_engine::operations::{
     Answer, BrokerHealth, Cancelled, Defined, DefinitionDraft, DefinitionPage, DefinitionRecord, DefinitionSummary,
-    HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleDraft,
-    ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord, ScheduleRequest, ScheduleSet, ScheduleSummary,
-    SetChange, SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, UpcomingRun, View,
+    HealthReport, Hub, JobPage, JobRetry, Request, RequestError, RequestErrorKind, ScheduleAnswer, ScheduleChange,
+    ScheduleDraft, ScheduleName, ScheduleOrder, SchedulePage, ScheduleRecord, ScheduleRequest, ScheduleSet,
+    ScheduleSummary, SignalOutcome, SignalReceipt, StoreHealth, Submission, Submitted, TaskQuery, UpcomingRun, View,
     WorkerInfo,
 };
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ pub(crate) fn schedule_answer(request: ScheduleRequest) -> ScheduleAnswer {
     };
     match request {
         ScheduleRequest::Set(ScheduleDraft { name, .. }) => {
-            let change = if name.starts_with("new") { SetChange::Created } else { SetChange::Changed };
+            let change = if name.starts_with("new") { ScheduleChange::Created } else { ScheduleChange::Changed };
             ScheduleAnswer::Set(ScheduleSet { name, change, upcoming, warnings: Vec::new() })
         }
         ScheduleRequest::List(_) => {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::schedule::{KeptSchedule, Run, ScheduleSnapshot, ScheduleState, SkipReason};
 use crate::{JobId, Timestamp};
 
@@ -60,7 +62,8 @@ pub struct LiveScheduleView {
 }
 
 /// What setting a schedule has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScheduleChange {
     /// It is new.
     Created,
